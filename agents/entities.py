@@ -1,0 +1,64 @@
+"""The entities agent: activity of payees, devices and SIMs in, risk records out when something material changed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models import entity_state
+from models.entity_risk import to_record
+from schemas.codec import encode
+from schemas.entity_activity import ACTIVITY, decode_activity
+from schemas.entity_risk import entity_key as record_key
+from schemas.errors import DecodeError
+from stream.batch_topic import Batch
+from stream.keyed_state import KeyedState
+from stream.logs import logger
+from stream.step import Outputs
+
+log = logger("entities")
+
+
+@dataclass(frozen=True)
+class Entities:
+    """What an entities step needs."""
+
+    state: KeyedState
+    risk_topic: str
+
+    def compute(self, batch: Batch, applied: dict[int, int]) -> Outputs:
+        """Move the entities' records on; `applied` is the offset from which each partition's records are new."""
+        outputs = Outputs(counts={"risk_records": 0})
+        for partition in np.unique(batch.partitions).tolist():
+            activity = self._activity(batch, partition, applied.get(partition, -1))
+            if not activity.size:
+                continue
+            kinds, tokens = activity["kind"].tolist(), activity["token"].tolist()
+            keys = entity_state.as_bytes(entity_state.entity_keys(activity["kind"], activity["token"]))
+            rows = self.state.rows(partition, keys)
+            entity_state.update(activity, self.state.records, rows)
+            touched, first = np.unique(rows, return_index=True)
+            outputs.changed[partition] = ([keys[i] for i in first], touched)
+            changed, values = entity_state.publishable(self.state.records, touched)
+            news = [
+                to_record(kinds[i], tokens[i], row)
+                for i, row in zip(first[changed].tolist(), values[changed].tolist(), strict=True)
+            ]
+            outputs.bulk.setdefault(self.risk_topic, []).extend(
+                {"key": record_key(risk.kind, risk.token), "value": encode(risk)} for risk in news
+            )
+            outputs.counts["risk_records"] += len(news)
+        return outputs
+
+    def _activity(self, batch: Batch, partition: int, applied: int) -> np.ndarray:
+        rows = [np.zeros(0, dtype=ACTIVITY)]
+        for i in np.flatnonzero((batch.partitions == partition) & (batch.offsets >= applied)).tolist():
+            try:
+                rows.append(decode_activity(batch.values[i] or b""))
+            except DecodeError as error:
+                log.warning(
+                    "activity that cannot be read is left out",
+                    partition=partition,
+                    offset=int(batch.offsets[i]),
+                    error=str(error),
+                )
+        return np.concatenate(rows)

@@ -1,0 +1,52 @@
+"""The labels agent: verdicts of analysts and chargebacks in, as activity of the entities they speak about.
+
+Verdicts have no order against payments, so they move entity risk only, never a payer's record.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.tokens import Tokeniser
+from schemas.codec import decode_label
+from schemas.entity_activity import ACTIVITY, FRAUD, split_activity
+from schemas.errors import DecodeError
+from schemas.label import Label
+from stream.batch_topic import Batch
+from stream.logs import logger
+from stream.step import Outputs
+
+log = logger("labels")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a step over verdicts needs."""
+
+    tokeniser: Tokeniser
+    activity_topic: str
+    activity_partitions: int
+
+    def compute(self, batch: Batch) -> Outputs:
+        """Activity of payee and device for each verdict of fraud; a verdict that cannot be read is logged and left."""
+        frauds = [label for label in map(self._decode, batch.values) if label is not None and label.is_fraud]
+        activity = np.concatenate([self._about(1, frauds), self._about(2, frauds)])
+        parts = split_activity(activity, self.activity_partitions)
+        return Outputs(
+            bulk={self.activity_topic: [{"key": None, "value": value, "partition": p} for p, value in parts]}
+        )
+
+    def _about(self, kind: int, frauds: list[Label]) -> np.ndarray:
+        column = [label.payee if kind == 1 else label.device_id for label in frauds]
+        tokens = self.tokeniser.tokens([("account" if kind == 1 else "device", column)])
+        rows = np.zeros(len(frauds), dtype=ACTIVITY)
+        rows["kind"], rows["flags"], rows["token"] = kind, FRAUD, np.frombuffer(tokens, dtype="V16")
+        rows["event_time"] = [label.event_time for label in frauds]
+        return rows[[value is not None for value in column]] if frauds else rows
+
+    def _decode(self, value: bytes | None) -> Label | None:
+        try:
+            return decode_label(value or b"")
+        except DecodeError as error:
+            log.warning("a label cannot be read", error=str(error))
+            return None

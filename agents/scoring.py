@@ -1,0 +1,156 @@
+"""The scoring agent: payments in; alerts, decisions, dead letters and entity activity out. Top to bottom.
+
+`compute` is a step's pure part: it reads state and tables, changes the payers' records in memory, and returns what
+is to be published. `stream.step` publishes it in one transaction, and keeps the records.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.reporting import Judged, alert_record, decision_records
+from agents.tables import ListTable, RiskTable
+from models.batch import PaymentBatch, from_transactions
+from models.engine import DUPLICATE, REDO, compute
+from models.entity_risk import assemble
+from models.entity_state import activity_of, as_bytes, entity_keys
+from models.explaining import explain
+from models.policy import Decider
+from models.scoring import Scorer
+from models.tokens import Tokeniser
+from schemas.codec import Rejected, decode_transactions, encode
+from schemas.dead_letter import DeadLetter
+from schemas.entity_activity import split_activity
+from stream.batch_topic import Batch
+from stream.keyed_state import KeyedState
+from stream.step import Outputs
+from stream.topics import Topics
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What a scoring step needs."""
+
+    state: KeyedState
+    tokeniser: Tokeniser
+    champion: Scorer
+    challengers: Sequence[Scorer]
+    decider: Decider
+    risk: RiskTable
+    lists: ListTable
+    topics: Topics
+    activity_partitions: int
+    slot: int
+    clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    """For `decided_at` only: no feature knows it."""
+
+    def compute(self, batch: Batch, applied: dict[int, int]) -> Outputs:
+        """Judge a batch; `applied` is, by partition, the offset up to which payments are in the state already."""
+        outputs = Outputs()
+        transactions, rejected = decode_transactions(batch.values, batch.keys)
+        where = np.delete(np.arange(len(batch)), [reject.index for reject in rejected])
+        self._dead_letters(outputs, batch, rejected)
+        outputs.counts = {"dead_letters": len(rejected), "payments": len(transactions)}
+        if not transactions:
+            return outputs
+        partitions, offsets, published = batch.partitions[where], batch.offsets[where], batch.timestamps[where]
+        payments = from_transactions(transactions, published, self.tokeniser)
+        status = np.zeros(len(payments), dtype=np.uint8)
+        for partition, offset in applied.items():
+            status[(partitions == partition) & (offsets < offset)] = REDO
+        rows = self._payers(outputs, payments, partitions)
+        risk, hits = self._entities(payments)
+        features = compute(payments.rows, self.state.records, rows, risk, status)
+        scores = self.champion.score(features)
+        decisions = self.decider.decide(scores.score, features, status, hits)
+        flagged = np.flatnonzero(decisions.flagged)
+        judged = Judged(
+            payments=payments,
+            partitions=partitions,
+            offsets=offsets,
+            published=published,
+            features=features,
+            risk=risk,
+            status=status,
+            scores=scores,
+            decisions=decisions,
+            challenger_probabilities=[challenger.score(features).probability for challenger in self.challengers],
+            decided_at=self.clock_ms(),
+        )
+        self._alerts(outputs, judged, flagged)
+        self._decisions(outputs, judged)
+        self._activity(outputs, payments, status)
+        outputs.counts |= {"duplicates": int(np.count_nonzero(status & DUPLICATE))}
+        return outputs
+
+    def _dead_letters(self, outputs: Outputs, batch: Batch, rejected: Sequence[Rejected]) -> None:
+        """Records that cannot be read, as they came, with the reason in Kafka Connect's headers."""
+        for index, code, message in rejected:
+            letter = DeadLetter(
+                topic=self.topics.transactions,
+                partition=int(batch.partitions[index]),
+                offset=int(batch.offsets[index]),
+                code=code,
+                message=message,
+                task=str(self.slot),
+            )
+            record = {"key": batch.keys[index], "value": batch.values[index], "headers": letter.headers()}
+            outputs.records.append((self.topics.dead_letter, record))
+
+    def _payers(self, outputs: Outputs, payments: PaymentBatch, partitions: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Rows of the payers' records, and which of them this step changes."""
+        rows = np.empty(len(payments), dtype=np.int64)
+        for partition in np.unique(partitions).tolist():
+            mine = np.flatnonzero(partitions == partition)
+            keys = [payments.payer_keys[i] for i in mine.tolist()]
+            rows[mine] = self.state.rows(partition, keys)
+            touched, first = np.unique(rows[mine], return_index=True)
+            outputs.changed[partition] = ([keys[i] for i in first.tolist()], touched)
+        return rows
+
+    def _entities(self, payments: PaymentBatch) -> tuple[NDArray[np.void], NDArray[np.uint8] | None]:
+        """Risk of each payment's payee, device and SIM, and the lists that its entities are on."""
+        names = (("payer", 1), ("payee", 1), ("device", 2), ("sim", 3))
+        keys = {name: entity_keys(kind, payments.tokens(name)) for name, kind in names}
+        known = self.risk.lookup(np.concatenate([keys["payee"], keys["device"], keys["sim"]])).reshape(3, -1)
+        times = payments.rows["event_time"]
+        risk = assemble(known[0], known[1], known[2], times)
+        if not len(self.lists):
+            return risk, None
+        return risk, np.stack([self.lists.hits(as_bytes(keys[name]), times) for name, _ in names], axis=1)
+
+    def _alerts(self, outputs: Outputs, judged: Judged, flagged: NDArray[np.int64]) -> None:
+        explanations = explain(self.champion, judged.features[flagged])
+        alerts = [
+            alert_record(
+                judged, i, explanation, self.champion, self.decider, self.lists.version, self.topics.transactions
+            )
+            for i, explanation in zip(flagged.tolist(), explanations, strict=True)
+        ]
+        outputs.bulk[self.topics.alerts] = [
+            {"key": alert.payer_token.encode(), "value": encode(alert)} for alert in alerts
+        ]
+        outputs.alerts = [(alert.band, alert.decided_by) for alert in alerts]
+        outputs.oldest_ms = int(judged.published.min())
+
+    def _decisions(self, outputs: Outputs, judged: Judged) -> None:
+        refs = [challenger.bundle.ref for challenger in self.challengers]
+        records = decision_records(
+            judged, self.champion, refs, self.decider, self.lists.version, self.topics.transactions
+        )
+        outputs.bulk[self.topics.decisions] = [
+            {"key": None, "value": value, "partition": partition} for partition, value in records
+        ]
+
+    def _activity(self, outputs: Outputs, payments: PaymentBatch, status: NDArray[np.uint8]) -> None:
+        """What the payments say about payees, devices and SIMs; a duplicate or a redo says nothing new."""
+        counted = np.flatnonzero(status & (DUPLICATE | REDO) == 0)
+        payer_known = self.risk.may_know(entity_keys(1, payments.tokens("payer")))
+        activity = activity_of(payments.rows[counted], status[counted], payer_known[counted])
+        parts = split_activity(activity, self.activity_partitions)
+        outputs.bulk[self.topics.entity_activity] = [
+            {"key": None, "value": value, "partition": partition} for partition, value in parts
+        ]

@@ -1,0 +1,150 @@
+"""What every worker knows of entities: their risk, and the lists that fraud operations keep."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bloom import BloomFilter
+from models.entity_risk import from_records
+from models.entity_state import VALUES, as_bytes
+from models.policy import ALLOW, BLOCK, WATCH
+from models.record_codec import RecordCodec
+from schemas.codec import decode_entity_risk, decode_list_entry
+from schemas.entity_list import ListEntry
+from schemas.errors import DecodeError
+from schemas.types import ENTITY_KINDS
+from stream.changelog import Checkpoint
+from stream.keyed_state import KeyedState
+from stream.logs import logger
+from stream.settings import StateSettings
+from stream.table import Record
+
+log = logger("tables")
+VALUES_CODEC = RecordCodec(VALUES, version=1, histories=())
+KEY_BYTES = 17
+_ONE = 0
+"""The table is one database, whatever the partitions of its topic."""
+
+
+def _key_of(record_key: bytes) -> bytes:
+    """An entity's key in memory from a record's, `kind:token`; raises `ValueError` for anything else."""
+    kind, _, token = record_key.decode().partition(":")
+    return bytes([ENTITY_KINDS.index(kind) + 1]) + bytes.fromhex(token)
+
+
+class RiskTable:
+    """Entity risk on disk, the entities in use in memory. Implements `stream.table.Table`."""
+
+    def __init__(self, directory: Path, topic_id: bytes, settings: StateSettings) -> None:
+        self._state = KeyedState(VALUES_CODEC, directory, settings)
+        self._topic_id = topic_id
+        checkpoint = self._state.open(_ONE)
+        if checkpoint is not None and checkpoint.topic_id != topic_id:
+            log.warning("the topic of entity risk was made again, reading it from its start")
+            self._state.wipe(_ONE)
+            self._state.open(_ONE)
+        self._lock = threading.Lock()
+        self._published = BloomFilter()
+        self._remember([key for key in self._state.keys(_ONE) if len(key) == KEY_BYTES])
+
+    def _remember(self, keys: Sequence[bytes]) -> None:
+        self._published.add(np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, KEY_BYTES))
+
+    def next_offset(self, partition: int) -> int:
+        value = self._state.get(_ONE, b"offset:%d" % partition)
+        return int(value) if value else 0
+
+    def apply(self, partition: int, records: Sequence[Record], next_offset: int) -> None:
+        latest: dict[bytes, bytes | None] = {}
+        for key, value in records:
+            try:
+                latest[_key_of(key)] = value
+            except ValueError:
+                log.warning("a risk record has no entity's key", partition=partition)
+        keys, values = self._decoded(latest)
+        encoded = VALUES_CODEC.encode(values, np.arange(len(keys)))
+        gone = [(key, None) for key, value in latest.items() if value is None]
+        offset = (b"offset:%d" % partition, b"%d" % next_offset)
+        with self._lock:
+            self._remember(keys)
+            self._state.restore(
+                _ONE, [*zip(keys, encoded, strict=True), *gone, offset], Checkpoint(-1, 0, self._topic_id)
+            )
+            self._state.refresh(_ONE, [*keys, *(key for key, _ in gone)], [*encoded, *(None for _ in gone)])
+
+    def _decoded(self, latest: dict[bytes, bytes | None]) -> tuple[list[bytes], NDArray[np.void]]:
+        keys, risks = [], []
+        for key, value in latest.items():
+            if value is None:
+                continue
+            try:
+                risks.append(decode_entity_risk(value))
+                keys.append(key)
+            except DecodeError as error:
+                log.warning("a risk record cannot be read", error=str(error))
+        return keys, from_records(risks)
+
+    def may_know(self, keys: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """(n,): False for an entity of which nothing was ever published."""
+        return self._published.may_hold(keys)
+
+    def lookup(self, keys: NDArray[np.uint8]) -> NDArray[np.void]:
+        """(n,) of `VALUES` for keys (n, 17); zeros for an entity of which nothing is known."""
+        values = np.zeros(len(keys), dtype=VALUES)
+        known = np.flatnonzero(self.may_know(keys))
+        with self._lock:
+            self._state.begin()
+            values[known] = self._state.records[self._state.rows(_ONE, as_bytes(keys[known]))]
+        return values
+
+    def close(self) -> None:
+        self._state.close_all()
+
+
+_BITS = {"block": BLOCK, "allow": ALLOW, "watch": WATCH}
+
+
+class ListTable:
+    """The lists in memory: they are short. Implements `stream.table.Table`."""
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, ListEntry] = {}
+        self._offsets: dict[int, int] = {}
+
+    def next_offset(self, partition: int) -> int:
+        return 0
+
+    def apply(self, partition: int, records: Sequence[Record], next_offset: int) -> None:
+        entries = dict(self._entries)
+        for key, value in records:
+            try:
+                if value is None:
+                    entries.pop(_key_of(key), None)
+                else:
+                    entries[_key_of(key)] = decode_list_entry(value)
+            except (DecodeError, ValueError) as error:
+                log.warning("a list entry cannot be read", error=str(error))
+        self._offsets[partition] = next_offset
+        self._entries = entries  # the scoring thread sees the old lists or the new ones, never half of each
+
+    @property
+    def version(self) -> str:
+        """Which lists: the number of records read of the topic. Grows with each change."""
+        return f"lists-{sum(self._offsets.values())}"
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def hits(self, keys: Sequence[bytes], event_time: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """(n,) of BLOCK, ALLOW or WATCH, 0 for an entity on no list or whose entry expired before the payment."""
+        hits = np.zeros(len(keys), dtype=np.uint8)
+        entries = self._entries
+        if entries:
+            for i, key in enumerate(keys):
+                entry = entries.get(key)
+                if entry is not None and (entry.expires_at is None or event_time[i] < entry.expires_at):
+                    hits[i] = _BITS[entry.list]
+        return hits

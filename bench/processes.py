@@ -1,0 +1,37 @@
+"""Processor time and memory of a process and its descendants, from Linux's /proc."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the processes of one session have used so far; None where the system does not tell."""
+
+    cpu_s: float | None
+    peak_rss_mib: float | None
+
+
+def usage(session: int) -> Usage:
+    """Sums over the processes whose session is led by process `session`; the peak is that of the largest."""
+    cpu, peak = 0.0, 0.0
+    found = False
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) != session:
+                continue
+            found = True
+            cpu += (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+            peak = max(peak, peak_mib((entry / "status").read_text()))
+        except OSError:
+            continue  # it ended meanwhile
+    return Usage(round(cpu, 2), round(peak, 1)) if found else Usage(None, None)
+
+
+def peak_mib(status: str) -> float:
+    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    return int(lines.get("VmHWM", "0 kB").split()[0]) / 1024

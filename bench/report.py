@@ -1,0 +1,128 @@
+"""The pages docs/results.md and docs/performance.md, made from results of benchmarks; no figure in them is typed.
+
+    python -m bench.report [--results bench/results] [--docs docs] [--check]
+
+Each result is a JSON file that a benchmark wrote with --json. With --check nothing is written: ends with 1 when a page
+is not what the results make of it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.environment import ROOT
+from bench.errors import BenchError, run
+from bench.results import console, read
+from bench.tables import tables
+
+RESULTS = ROOT / "bench" / "results"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One benchmark's part of a page."""
+
+    benchmark: str
+    title: str
+    text: str
+
+
+PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
+    "performance.md": (
+        "Performance",
+        "What the whole job costs and how long an alert takes. What “the whole job” is stands in "
+        "[bench/JOB.md](../bench/JOB.md) and does not change.",
+        (
+            Section(
+                "throughput",
+                "The whole job",
+                "A backlog stands on the topic and a worker with empty state judges it; the rate is payments divided "
+                "by the time from the first step's begin to the last step's commit, by the broker's committed offsets. "
+                "Then an open-loop generator sends at evenly spaced scheduled times, whatever the system does; an "
+                "alert's latency counts from the scheduled send time of its payment (rounded down to a millisecond) "
+                "to the moment a read_committed consumer has it, the first 10 s left out. Generator, broker, worker "
+                "and consumer share the machine.",
+            ),
+        ),
+    ),
+    "results.md": (
+        "Results",
+        "What came out when whole data sets went through a real broker and the real worker.",
+        (
+            Section(
+                "realdata",
+                "Public data",
+                "The Fraud Detection Handbook's simulated card payments "
+                "([simulated-data-raw](https://github.com/Fraud-Detection-Handbook/simulated-data-raw)): customers as "
+                "payers, terminals as payees, no device, location or behaviour. The model learned from July by the "
+                "verdicts known on 8 August, each seven days after its payment. At once: all payments stand on the "
+                "topic, no verdict is ever told. Day by day: each day's payments are judged, then the verdicts that "
+                "became known are published, so that none comes before its time.",
+            ),
+            Section(
+                "damaged",
+                "Damaged records",
+                "Every kind of damage in turn, at random places among good payments. Source topic, decisions and dead "
+                "letters are read back and compared position by position. Lost: neither decided nor set aside. "
+                "Repeated: more than once. Misplaced: a good payment set aside, or a damaged record decided. Changed: "
+                "decided under another id, or other bytes in the dead letter.",
+            ),
+            Section(
+                "determinism",
+                "The same input twice",
+                "The same payments through two workers with fresh state, cut into batches of different sizes. "
+                "Features that follow from payment and payer must be the same bit for bit. Entity risk reaches a "
+                "worker when it does, so scores are compared given the same risk: each run's payments are judged again "
+                "with the risk that the other run had recorded.",
+            ),
+        ),
+    ),
+}
+
+
+def main(
+    results: Annotated[Path, typer.Option(help="Directory of results.")] = RESULTS,
+    docs: Annotated[Path, typer.Option(help="Directory of the pages.")] = ROOT / "docs",
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; compare.")] = False,
+) -> None:
+    """Make the pages from the results."""
+    found = [read(path) for path in sorted(results.glob("*.json"))]
+    for name in PAGES:
+        text, path = page(name, found), docs / name
+        if check and (not path.exists() or path.read_text() != text):
+            raise BenchError(f"{path} is not what the results make", hint="run `python -m bench.report`")
+        if not check:
+            path.write_text(text)
+            console.print(f"written: {path}")
+
+
+def page(name: str, results: list[dict[str, Any]]) -> str:
+    """A page's Markdown; a benchmark without a result is named with the command that takes it."""
+    title, text, sections = PAGES[name]
+    parts = [f"# {title}", "Made by `python -m bench.report` from the files in `bench/results/`. " + text]
+    for section in sections:
+        parts += [f"## {section.title}", section.text]
+        mine = [result for result in results if result["benchmark"] == section.benchmark]
+        for result in mine:
+            parts += [f"```\n{result['command']}\n```", described(result), *(t.markdown() for t in tables(result))]
+        if not mine:
+            parts.append(f"Not taken yet: `python -m bench.{section.benchmark} --help`.")
+    return "\n\n".join(parts) + "\n"
+
+
+def described(result: dict[str, Any]) -> str:
+    """Where and with what a result was taken, in one paragraph."""
+    machine, versions = result["machine"], result["versions"]
+    load = ", ".join(f"{value:g}" for value in result["load_average_before"])
+    return (
+        f"Taken {result['taken_at'][:10]} at revision {result['revision'] or 'unknown'} on {machine['cores']} cores of "
+        f"{machine['cpu']}, {machine['memory_gib']:g} GiB, {machine['system']}; load average before: {load}. "
+        + ", ".join(f"{name} {number}" for name, number in versions.items())
+        + "."
+    )
+
+
+if __name__ == "__main__":
+    run(main)

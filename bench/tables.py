@@ -1,0 +1,181 @@
+"""A result as tables: one description of them, shown on the terminal and written to the documentation."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table as RichTable
+
+from bench.results import console
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Title, headings and rows, all as text. The first column is left-aligned, the others are figures."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        """As a Markdown table under its title."""
+        lines = [f"**{self.title}**", "", _line(self.head), _line(["---", *["---:"] * (len(self.head) - 1)])]
+        return "\n".join([*lines, *map(_line, self.rows)])
+
+    def rich(self) -> RichTable:
+        """For the terminal, without its title: that would wrap at the table's width."""
+        table = RichTable(box=None, pad_edge=False)
+        for number, name in enumerate(self.head):
+            table.add_column(name, justify="right" if number else "left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def figure(value: object) -> str:
+    """A number as people read it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "yes" if value is True else "no" if value is False else "–" if value is None else str(value)
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if abs(value) < 1 else f"{value:,.2f}"
+
+
+def show(result: Result) -> None:
+    """The result's tables on the terminal."""
+    for table in tables(result):
+        console.print(f"[bold]{table.title}[/bold]", table.rich(), "", sep="\n")
+
+
+def tables(result: Result) -> list[Table]:
+    """The tables of any benchmark's result."""
+    return list(_TABLES[result["benchmark"]](result))
+
+
+def _throughput(result: Result) -> Iterator[Table]:
+    guarantee = result["settings"]["guarantee"]
+    if backlog := result.get("backlog"):
+        yield from _backlog(backlog, guarantee)
+    if steady := result.get("steady"):
+        yield from _steady(steady, guarantee)
+
+
+def _backlog(backlog: Result, guarantee: str) -> Iterator[Table]:
+    runs, rate = backlog["runs"], backlog["rate"]
+    numbers = [f"run {number}" for number in range(1, len(runs) + 1)]
+    title = (
+        f"Backlog of {runs[0]['payments']:,} payments, {guarantee}: median {rate['median']:,.0f}/s, "
+        f"{rate['lowest']:,.0f} to {rate['highest']:,.0f}"
+    )
+    rows = [
+        ("payments a second", "rate"),
+        ("seconds", "seconds"),
+        ("alerts", "alerts"),
+        ("share flagged", "alerts_share"),
+        ("dead letters", "dead_letters"),
+        ("steps", "steps"),
+        ("steps done again", "failed_steps"),
+        ("entity risk records", "risk_records"),
+        ("entities agent done after, s", "entities_drained_s"),
+        ("worker, processor seconds", "worker_cpu_s"),
+        ("worker, peak memory, MiB", "worker_peak_rss_mib"),
+        ("broker, processor seconds", "broker_cpu_s"),
+    ]
+    yield Table(title, ["", *numbers], [[text, *(figure(each[name]) for each in runs)] for text, name in rows])
+    stages = [
+        [f"{agent}: {stage}", *(figure(each[key][stage]) for each in runs)]
+        for agent, key in (("scoring", "stages_us"), ("entities", "entities_us"))
+        for stage in runs[0][key]
+    ]
+    yield Table("Stages, µs a payment", ["", *numbers], stages)
+
+
+def _steady(steady: Result, guarantee: str) -> Iterator[Table]:
+    latency, generator = steady["latency_ms"], steady["generator"]
+    rows = [
+        ("alerts measured", latency["count"]),
+        *((f"latency {name}, ms", latency.get(name)) for name in ("p50", "p99", "p99.9", "max")),
+        ("lag in the middle, payments", steady["lag_middle"]),
+        ("lag at the end, payments", steady["lag_end"]),
+        ("largest lag seen, payments", steady["lag_largest"]),
+        ("growth of the lag in the second half, payments/s", steady["lag_growth_per_s"]),
+        ("payments sent", generator["payments"]),
+        (f"sent more than {generator['late_means_ms']:g} ms late", generator["late"]),
+        ("latest send, ms after its time", generator["worst_late_ms"]),
+        ("alerts", steady["alerts"]),
+        ("share flagged", steady["alerts_share"]),
+        ("alerts received twice", steady["alerts_repeated"]),
+        ("payments in a step, mean", steady["mean_step"]),
+        ("worker, processor seconds", steady["worker_cpu_s"]),
+        ("worker, peak memory, MiB", steady["worker_peak_rss_mib"]),
+    ]
+    title = f"Steady {steady['rate']:,.0f} payments/s for {steady['seconds']:g} s, {guarantee}"
+    yield Table(title, ["", "figure"], [[text, figure(value)] for text, value in rows])
+
+
+def _damaged(result: Result) -> Iterator[Table]:
+    columns = ("sent", "decided", "set_aside", "lost", "repeated", "misplaced", "changed", "wrong_headers", "codes")
+    rows = [[each["kind"].replace("_", " "), *(figure(each[name]) for name in columns)] for each in result["kinds"]]
+    totals = {name: sum(each[name] for each in result["kinds"]) for name in columns[:-1]}
+    rows.append(["all", *(figure(totals[name]) for name in columns[:-1]), ""])
+    title = f"{result['payments']:,} records, {result['damaged']:,} of them damaged"
+    yield Table(title, ["record", *(name.replace("_", " ") for name in columns)], rows)
+
+
+def _determinism(result: Result) -> Iterator[Table]:
+    first, second = result["settings"]["max_batch"]
+    rows = [
+        ("payments compared", result["compared"]),
+        ("decided in one run only, or repeated", result["only_in_one"]),
+        ("another payment at the same offset", result["other_payment"]),
+        ("features differ", result["features_differ"]),
+        ("met the same entity risk in both runs", result["same_risk"]),
+        ("score differs at the same entity risk", result["scores_differ_at_same_risk"]),
+    ]
+    for name, counts in result.get("judged_again", {}).items():
+        text = f"judged again, {name.replace('_', ' ')}: "
+        rows += [(text + what.replace("_", " "), count) for what, count in counts.items()]
+    title = f"Batches of at most {first:,} and of at most {second:,} payments"
+    yield Table(title, ["", "payments"], [[text, figure(count)] for text, count in rows])
+
+
+def _realdata(result: Result) -> Iterator[Table]:
+    passes = [(text, result[name]) for name, text in (("at_once", "at once"), ("by_day", "day by day, with verdicts"))]
+    rows = [
+        ("payments in", "payments_in"),
+        ("decided", "decided"),
+        ("alerts out", "alerts_out"),
+        ("dead letters", "dead_letters"),
+        ("steps done again", "failed_steps"),
+        ("verdicts sent", "verdicts"),
+        ("payments a second", "rate"),
+        ("worker, peak memory, MiB", "worker_peak_rss_mib"),
+    ]
+    body = [[text, *(figure(figures.get(name)) for _, figures in passes)] for text, name in rows]
+    yield Table("The whole data set through broker and worker", ["", *(text for text, _ in passes)], body)
+    columns = (
+        *("payments", "frauds", "alerts", "frauds_alerted"),
+        *("auc", "average_precision", "recall_at_fpr_0.013", "card_precision_100"),
+    )
+    head = ["period", *("CP@100" if name.startswith("card") else name.replace("_", " ") for name in columns)]
+    for text, figures in passes:
+        periods = figures["periods"].items()
+        yield Table(
+            f"Quality of the scores, {text}",
+            head,
+            [[period, *(figure(found.get(name)) for name in columns)] for period, found in periods],
+        )
+
+
+_TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
+    "throughput": _throughput,
+    "damaged": _damaged,
+    "determinism": _determinism,
+    "realdata": _realdata,
+}

@@ -1,0 +1,59 @@
+"""The options that commands share, with their help; `fraudstream.settings` takes its descriptions from here.
+
+Every one defaults to None, which means: not given here, see the environment, the file and then the default.
+Imports nothing but typer, so that `--help` answers at once.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import typer
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="FRAUDSTREAM_CONFIG", help="Settings file (TOML)."),
+]
+BootstrapServers = Annotated[
+    str | None, typer.Option("--bootstrap-servers", help="Kafka's brokers, host:port, separated by commas.")
+]
+Kafka = Annotated[
+    list[str] | None,
+    typer.Option("--kafka", metavar="NAME=VALUE", help="Security property of librdkafka: security.*, sasl.*, ssl.*."),
+]
+TopicPrefix = Annotated[str | None, typer.Option("--topic-prefix", help="Put before every topic's name.")]
+Partitions = Annotated[int | None, typer.Option("--partitions", help="Partitions of topics that get created.")]
+GroupId = Annotated[str | None, typer.Option("--group-id", help="Application: consumer groups, changelogs, producers.")]
+Model = Annotated[Path | None, typer.Option("--model", help="Bundle of the model that decides (directory).")]
+Challengers = Annotated[
+    list[Path] | None, typer.Option("--challenger", help="Bundle of a model that scores in shadow; repeat for more.")
+]
+PolicyFile = Annotated[Path | None, typer.Option("--policy", help="Decision policy (TOML): lists, rules, thresholds.")]
+TokenKeyFile = Annotated[
+    Path | None, typer.Option("--token-key-file", help="Secret key that turns identifiers into tokens.")
+]
+StateDir = Annotated[Path | None, typer.Option("--state-dir", help="Directory of the payers' state.")]
+Slot = Annotated[int | None, typer.Option("--slot", help="Number of this worker, stable over restarts, from 0.")]
+Guarantee = Annotated[
+    Literal["exactly_once", "at_least_once"] | None,
+    typer.Option("--guarantee", help="What holds through crashes and rebalances."),
+]
+MaxBatch = Annotated[int | None, typer.Option("--max-batch", help="Payments in one step, at most.")]
+LingerMs = Annotated[
+    int | None, typer.Option("--linger-ms", help="How long results gather before they are sent to a broker, ms.")
+]
+ArenaRows = Annotated[int | None, typer.Option("--arena-rows", help="Payers held in memory, at most.")]
+MetricsPort = Annotated[
+    int | None, typer.Option("--metrics-port", help="Port of metrics and health; 0 takes any free one.")
+]
+LogFormat = Annotated[
+    Literal["console", "json"] | None, typer.Option("--log-format", help="Log lines for people or machines.")
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"] | None, typer.Option("--log-level", help="Least severity logged.")
+]
+
+
+def help_of(option: Any) -> str:
+    """The help text of one of the options above."""
+    info = get_args(option)[1]
+    return str(info.help)

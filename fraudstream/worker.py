@@ -1,0 +1,331 @@
+"""The worker: everything wired in one readable function, run by Faust until a signal or an error ends it."""
+
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mode import Service
+from mode.worker import Worker as ModeWorker
+
+from agents.entities import Entities
+from agents.labels import Labels
+from agents.scoring import Scoring
+from agents.tables import ListTable, RiskTable
+from models.bundle import Bundle, BundleError
+from models.entity_state import ENTITY_CODEC
+from models.payer_state import PAYER_CODEC
+from models.policy import Decider, Policy
+from models.scoring import Scorer
+from models.tokens import Tokeniser
+from models.warm import warm
+from schemas.errors import FraudStreamError
+from stream.admin import partitions_of, topic_id
+from stream.batch_topic import Batch, BatchTopic
+from stream.errors import Stop
+from stream.faust_app import make_app
+from stream.health import HealthServer
+from stream.keyed_state import DirectoryLock, KeyedState
+from stream.logs import logger
+from stream.metrics import METRICS
+from stream.restore import Restorer
+from stream.settings import ConsumerSettings, KafkaSettings, ProducerSettings, RestoreSettings, StateSettings
+from stream.step import Outputs, StepRunner
+from stream.table import TopicFollower
+from stream.topics import Topics
+from stream.transactions import make_producer
+
+log = logger("worker")
+LIVE_WITHIN_S = 30.0
+"""The loop counts as moving if it came round within this time."""
+TABLES_WITHIN_S = 600.0
+SWITCH_INTERVAL_S = 0.0005
+"""How long one agent's thread may keep the interpreter from another's. With Python's 5 ms, a scoring step waits that
+long after each of its native calls while another agent is busy."""
+ENTITIES_PER_PAYER = 4
+"""Accounts, devices and SIMs held in memory for each payer: their records are an eighth as large."""
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker is given."""
+
+    kafka: KafkaSettings
+    consumer: ConsumerSettings
+    producer: ProducerSettings
+    state: StateSettings
+    topics: Topics
+    model: Path
+    challengers: tuple[Path, ...] = ()
+    policy: Path | None = None
+    metrics_port: int = 9108
+    accept_state_loss: bool = False
+    """Start even where the state is behind the committed offsets, with what there is of it."""
+
+
+def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
+    """Run a worker until SIGTERM or SIGINT. Raises the `FraudStreamError` that ended it, if one did."""
+    # The order matters: a second worker on the same directory, or one without topics or model, must end here, before
+    # it joins the group or fences anyone.
+    home = settings.state.directory / str(settings.kafka.slot)
+    lock = DirectoryLock(home)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    topics = settings.topics
+    partitions = partitions_of(settings.kafka, *topics.all())
+    _check_paired(partitions, topics.transactions, topics.scoring_changelog)
+    _check_paired(partitions, topics.entity_activity, topics.entities_changelog)
+    champion, challengers = _scorers(settings)
+    decider = Decider(Policy.load(settings.policy) if settings.policy else Policy(), champion.bundle.manifest)
+
+    warm()
+    # What stands by now stays, and batches of payments hold no cycles: the collector need not look so often.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    app = make_app(settings.kafka.app, home / "faust")
+    worker = Running(app)
+    risk = RiskTable(home / "entity-risk", topic_id(settings.kafka, topics.entity_risk), settings.state)
+    lists = ListTable()
+    worker.follow(TopicFollower(settings.kafka, topics.entity_risk, partitions[topics.entity_risk], risk))
+    worker.follow(TopicFollower(settings.kafka, topics.entity_lists, partitions[topics.entity_lists], lists))
+    worker.on_end(risk.close)
+
+    payers = KeyedState(PAYER_CODEC, home / "scoring", settings.state)
+    scoring = Scoring(
+        state=payers,
+        tokeniser=tokeniser,
+        champion=champion,
+        challengers=challengers,
+        decider=decider,
+        risk=risk,
+        lists=lists,
+        topics=topics,
+        activity_partitions=partitions[topics.entity_activity],
+        slot=settings.kafka.slot,
+    )
+    entity_rows = replace(settings.state, arena_rows=ENTITIES_PER_PAYER * settings.state.arena_rows)
+    entities = Entities(KeyedState(ENTITY_CODEC, home / "entities", entity_rows), topics.entity_risk)
+    labels = Labels(tokeniser, topics.entity_activity, partitions[topics.entity_activity])
+
+    worker.agent(settings, "scoring", topics.transactions, scoring.compute, payers, topics.scoring_changelog)
+    worker.agent(
+        settings, "entities", topics.entity_activity, entities.compute, entities.state, topics.entities_changelog
+    )
+    worker.agent(settings, "labels", topics.labels, lambda batch, _: labels.compute(batch))
+
+    health = HealthServer(settings.metrics_port, METRICS.registry, worker.live, worker.ready)
+    health.start()
+    log.info(
+        "worker starts",
+        slot=settings.kafka.slot,
+        model=champion.bundle.manifest.name,
+        sha256=champion.bundle.sha256,
+        guarantee=settings.producer.guarantee,
+        policy_version=decider.version,
+        port=health.port,
+    )
+    try:
+        worker.run()
+    finally:
+        health.stop()
+        lock.release()
+    log.info("worker stopped", slot=settings.kafka.slot)
+
+
+def _check_paired(partitions: dict[str, int], source: str, changelog: str) -> None:
+    if partitions[source] != partitions[changelog]:
+        raise Stop(
+            f"{source} has {partitions[source]} partitions, its changelog {changelog} {partitions[changelog]}",
+            hint="give both the same number; a payer's state lies on the partition of its payments",
+        )
+
+
+def _scorers(settings: WorkerSettings) -> tuple[Scorer, list[Scorer]]:
+    """The champion, and the challengers that can be used: a bad one is left out, a bad champion ends the start."""
+    champion = Scorer(Bundle.load(settings.model))
+    METRICS.model.labels(champion.bundle.manifest.name, champion.bundle.sha256).set(1)
+    challengers = []
+    for path in settings.challengers:
+        try:
+            challengers.append(Scorer(Bundle.load(path)))
+        except BundleError as error:
+            METRICS.model_rejected.inc()
+            log.warning("challenger left out", error=str(error), hint=error.hint)
+    return champion, challengers
+
+
+class Running:
+    """The parts of a running worker: what starts, what ends, what decides whether it is live and ready."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._followers: list[TopicFollower] = []
+        self._states: dict[str, KeyedState] = {}
+        self._sources: list[BatchTopic] = []
+        self._ends: list[Callable[[], None]] = []
+        self._failure: FraudStreamError | None = None
+        self._turned = time.monotonic()
+        self._worker: ModeWorker | None = None
+
+    def on_end(self, end: Callable[[], None]) -> None:
+        """Call `end` when everything has stopped."""
+        self._ends.append(end)
+
+    def follow(self, follower: TopicFollower) -> None:
+        self._followers.append(follower)
+
+    def agent(
+        self,
+        settings: WorkerSettings,
+        name: str,
+        topic: str,
+        compute: Callable[[Batch, dict[int, int]], Outputs],
+        state: KeyedState | None = None,
+        changelog: str = "",
+    ) -> None:
+        """One Faust agent over one topic: its source, its producer, its steps, and the restore of its state."""
+        exact = settings.producer.guarantee == "exactly_once"
+        restorer = (
+            Restorer(
+                settings.kafka,
+                changelog,
+                state,
+                RestoreSettings(),
+                exact=exact,
+                accept_loss=settings.accept_state_loss,
+            )
+            if state
+            else None
+        )
+
+        def prepare(partition: int, committed: int, still_ours: Callable[[], bool]) -> int:
+            if restorer is None:
+                return committed
+
+            def progress(records: int, left: int) -> None:
+                METRICS.restore_records.labels(name, partition).set(records)
+                METRICS.restore_left.labels(name, partition).set(left)
+
+            restored = restorer.restore(partition, committed, still_ours, progress)
+            runner.prepared(partition, restored.checkpoint)
+            return restored.source_offset
+
+        def release(partition: int) -> None:
+            if state is not None:
+                state.close(partition)
+
+        source = BatchTopic(self._app, topic, name, settings.kafka, settings.consumer, prepare=prepare, release=release)
+        producer = make_producer(settings.kafka, settings.producer, name, changelog or None)
+        runner = StepRunner(
+            source, producer, lambda batch: compute(batch, runner.redo(batch)), state=state, changelog=changelog
+        )
+
+        async def steps(stream: AsyncIterator[Batch]) -> None:
+            async for batch in stream:
+                try:
+                    await runner.run(batch)
+                except FraudStreamError as error:
+                    self.fail(error)
+                    return
+
+        self._app.agent(source.channel, name=name)(steps)
+        self._sources.append(source)
+        if state is not None:
+            self._states[name] = state
+        self._ends.append(producer.close)
+        if state is not None:
+            self._ends.append(state.close_all)
+
+    def fail(self, error: FraudStreamError) -> None:
+        """End the worker because of `error`; the first one counts."""
+        if self._failure is None:
+            self._failure = error
+            log.error("worker ends", error=str(error), hint=error.hint)
+            if self._worker is not None:
+                self._worker.set_shutdown()
+                asyncio.get_running_loop().create_task(self._worker.stop())
+
+    def live(self) -> dict[str, bool]:
+        return {"loop": time.monotonic() - self._turned < LIVE_WITHIN_S}
+
+    def ready(self) -> dict[str, bool]:
+        ready = {f"partitions of {source.agent}": source.is_ready() for source in self._sources}
+        return ready | {"tables": all(follower.ready for follower in self._followers)}
+
+    def run(self) -> None:
+        """Run until stopped; everything is closed afterwards, the newest first."""
+        service = _Main(self)
+        self._worker = ModeWorker(service, loglevel="warning", override_logging=False, redirect_stdouts=False)
+        try:
+            self._worker.execute_from_commandline()
+        except SystemExit:
+            pass  # how mode ends a worker; the outcome is in `_failure`
+        finally:
+            for end in reversed(self._ends):
+                end()
+        if self._failure is not None:
+            raise self._failure
+
+    async def start(self, service: Service) -> None:
+        """Read the tables to their end, then take part in the groups: nothing is judged without them."""
+        for follower in self._followers:
+            follower.start()
+        until = time.monotonic() + TABLES_WITHIN_S
+        while not all(follower.ready for follower in self._followers):
+            failures = [follower.failure for follower in self._followers if follower.failure]
+            if failures:
+                return self.fail(failures[0])
+            if time.monotonic() > until:
+                return self.fail(Stop("the tables could not be read in time", hint="look at the broker's health"))
+            if service.should_stop:
+                return None
+            self._turned = time.monotonic()
+            await asyncio.sleep(0.02)
+        await service.add_runtime_dependency(self._app)
+        for source in self._sources:
+            source.on_failure = self.fail
+            await service.add_runtime_dependency(source)
+        self._app.flow_control.resume()
+        return None
+
+    async def turn(self, service: Service) -> None:
+        """Note that the loop moves, and refresh the gauges."""
+        while not service.should_stop:
+            self._turned = time.monotonic()
+            METRICS.ready.set(all(self.ready().values()))
+            for source in self._sources:
+                METRICS.assigned.labels(source.agent).set(len(source.partitions))
+                for partition, lag in source.lag().items():
+                    METRICS.lag.labels(source.agent, partition).set(lag)
+            for name, state in self._states.items():
+                METRICS.state_rows.labels(name).set(state.rows_in_memory)
+            for follower in self._followers:
+                if follower.failure is not None:
+                    self.fail(follower.failure)
+            await service.sleep(1.0)
+
+    def end_followers(self) -> None:
+        for follower in self._followers:
+            follower.stop()
+
+
+class _Main(Service):
+    """The root of the services."""
+
+    def __init__(self, running: Running) -> None:
+        super().__init__()
+        self._running = running
+
+    @Service.task
+    async def _start(self) -> None:
+        await self._running.start(self)
+
+    @Service.task
+    async def _turn(self) -> None:
+        await self._running.turn(self)
+
+    async def on_stop(self) -> None:
+        self._running.end_followers()

@@ -1,0 +1,73 @@
+"""Why a payment scored as it did: SHAP contributions turned into reasons a person can read.
+
+Contributions and base value add up to the margin. The largest that speak for fraud become reasons, each with the value
+behind it and what is usual: for this customer where a feature says so, otherwise for honest payments at large.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue import CATALOGUE, FEATURE_NAMES, position
+from models.forest import Matrix
+from models.scoring import Scorer
+from schemas.alert import Reason
+
+MAX_REASONS = 5
+LEAST_CONTRIBUTION = 0.05
+"""In log-odds: what moves the odds by less than 5 % is no reason."""
+
+_OWN_USUAL = {i: position(feature.usual) for i, feature in enumerate(CATALOGUE) if feature.usual}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One payment's reasons, largest contribution first."""
+
+    base_value: float
+    """Margin of a payment of which nothing is known."""
+    margin: float
+    reasons: list[Reason]
+
+
+def explain(scorer: Scorer, features: Matrix) -> list[Explanation]:
+    """Explanations of the rows of features (k, 85)."""
+    if not len(features):
+        return []
+    contributions = scorer.contributions(features)
+    margins = contributions.sum(axis=1)
+    everyone = np.array([np.nan if value is None else value for value in scorer.bundle.manifest.usual])
+    strongest = np.argsort(-contributions[:, :-1], axis=1, kind="stable")[:, :MAX_REASONS]
+    return [
+        Explanation(float(row[-1]), float(margin), _reasons(values, row, top.tolist(), everyone))
+        for values, row, margin, top in zip(features, contributions, margins, strongest, strict=True)
+    ]
+
+
+def _reasons(
+    values: NDArray[np.float32], contributions: NDArray[np.float64], strongest: list[int], everyone: NDArray[np.float64]
+) -> list[Reason]:
+    return [_reason(i, values, contributions, everyone) for i in strongest if contributions[i] >= LEAST_CONTRIBUTION]
+
+
+def _reason(
+    i: int, values: NDArray[np.float32], contributions: NDArray[np.float64], everyone: NDArray[np.float64]
+) -> Reason:
+    feature, value = CATALOGUE[i], _plain(values[i])
+    own = _plain(values[_OWN_USUAL[i]]) if i in _OWN_USUAL else None
+    usual = own if own is not None else _plain(np.float32(everyone[i]))
+    return Reason(
+        code=feature.name.upper() if value is not None else f"{feature.name.upper()}_UNKNOWN",
+        feature=FEATURE_NAMES[i],
+        group=feature.group,
+        value=value,
+        usual=usual,
+        contribution=float(str(np.float32(contributions[i]))),
+        sentence=feature.say(np.nan if value is None else value, usual),
+    )
+
+
+def _plain(value: np.float32) -> float | None:
+    """The shortest decimal that is this float32, so that 0.1 stays 0.1 in JSON; None for NaN and infinity."""
+    return float(str(value)) if np.isfinite(value) else None

@@ -1,0 +1,43 @@
+"""Load the compiled engine, or compile it, by judging two payments nobody made: `python -m models.warm`.
+
+A worker does so before it takes part in a group, an image while it is built.
+"""
+
+import numpy as np
+
+from models import entity_state
+from models.batch import from_transactions
+from models.engine import RISK, compute
+from models.entity_state import ENTITY, ENTITY_CODEC, VALUES
+from models.fingerprint import fingerprints
+from models.payer_state import PAYER, PAYER_CODEC
+from models.record_codec import RecordCodec
+from models.tokens import Tokeniser, new_key
+from schemas.transaction import Transaction
+from schemas.types import EARLIEST_MS
+
+
+def warm() -> None:
+    """Run everything that is compiled, with the types that a worker uses."""
+    payments = [
+        Transaction(transaction_id=str(k), event_time=EARLIEST_MS + k, payer="payer", payee="payee", amount=100)
+        for k in range(2)
+    ]
+    batch = from_transactions(payments, np.array([EARLIEST_MS] * 2), Tokeniser(new_key()))
+    payers, rows, status = np.zeros(2, dtype=PAYER), np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.uint8)
+    fingerprints(compute(batch.rows, payers, rows, np.full(2, np.nan, dtype=RISK), status))
+    entities, values = np.zeros(4, dtype=ENTITY), np.zeros(2, dtype=VALUES)
+    entity_state.update(
+        entity_state.activity_of(batch.rows, status, np.ones(2, dtype=np.bool_)), entities, np.arange(4)
+    )
+    entity_state.publishable(entities, np.arange(4))
+    for codec, records in (
+        (PAYER_CODEC, payers),
+        (ENTITY_CODEC, entities),
+        (RecordCodec(VALUES, version=1, histories=()), values),
+    ):
+        codec.decode(codec.encode(records, np.arange(2)), records, np.arange(2))
+
+
+if __name__ == "__main__":
+    warm()

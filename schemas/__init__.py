@@ -1,0 +1,1 @@
+"""What travels between processes: every record as code, with its limits; see `schemas.generate`."""

@@ -1,0 +1,335 @@
+"""BatchTopic: a Kafka topic as a Faust channel of batches, through librdkafka.
+
+A thread consumes; an agent iterates `async for batch in batches`. The thread only consumes when the last batch is
+done, so records wait in librdkafka's queue and the next batch is whatever has arrived: a handful when it is quiet,
+thousands under load. It also means that no step is in progress while a rebalance callback runs.
+
+A partition's life: assigned and paused; prepared (its state restored) in another thread while polling goes on;
+resumed at the committed offset; judged; revoked, when its state is closed. An epoch per partition counts its lives:
+what belongs to an older one is dropped before it becomes a batch.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from mode import Service
+from numpy.typing import NDArray
+
+from stream import librdkafka
+from stream.errors import Retry, Stop, StreamError, translated
+from stream.failpoints import failpoint
+from stream.logs import logger
+from stream.settings import ConsumerSettings, KafkaSettings
+
+log = logger("consumer")
+COMMITTED_TIMEOUT_S = 30.0
+"""Above the transaction timeout and the broker's abort interval: by then a dead owner's offsets are stable."""
+PREPARE_PAUSE_S = 1.0
+PREPARE_WITHIN_S = 600.0
+"""Failures to prepare a partition may pass, one after another, for so long; then the worker stops."""
+Prepare = Callable[[int, int, Callable[[], bool]], int]
+"""Given partition, committed offset (negative for none) and a question whether the partition is still ours: makes its
+state ready and returns where to start, negative for the beginning. Raises `Retry` to be called again."""
+Release = Callable[[int], None]
+"""Told that a partition is no longer ours."""
+NOT_READY = 1 << 62
+"""Above every offset."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records of one partition, or of several, in the order in which they were fetched."""
+
+    values: list[bytes | None]
+    keys: list[bytes | None]
+    partitions: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    timestamps: NDArray[np.int64]
+    """When each was published, epoch ms."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def next_offsets(self, topic: str) -> list[TopicPartition]:
+        """Where each partition goes on after this batch."""
+        return [
+            TopicPartition(topic, int(p), int(self.offsets[self.partitions == p].max()) + 1)
+            for p in np.unique(self.partitions)
+        ]
+
+
+class BatchTopic(Service):
+    """Feeds an agent's channel from a topic. One consumer group member, one thread."""
+
+    def __init__(
+        self,
+        app: Any,
+        topic: str,
+        agent: str,
+        kafka: KafkaSettings,
+        settings: ConsumerSettings,
+        *,
+        prepare: Prepare,
+        release: Release,
+    ) -> None:
+        super().__init__()
+        self.topic = topic
+        self.channel = app.channel(maxsize=1)
+        self.agent = agent
+        self._settings = settings
+        self._prepare = prepare
+        self._release = release
+        self._config = librdkafka.group_consumer(kafka, settings, agent)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{agent}-consumer")
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix=f"{agent}-restore")
+        self._consumer: Consumer | None = None
+        self._lives = 0
+        self._epochs: dict[int, int] = {}
+        self._ready: dict[int, int] = {}
+        """By partition that is prepared, the offset from which on records are handed over."""
+        self._pending: dict[int, Future[int]] = {}
+        self._failure: BaseException | None = None
+        self._rewind_wanted = False
+        self._ended = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.assigned_once = False
+        self.on_failure: Callable[[StreamError], None] = lambda error: None
+        """Told of the error that ended the reading."""
+
+    # What the agent and the step use
+
+    @property
+    def consumer(self) -> Consumer:
+        assert self._consumer is not None, "subscribed in on_start"
+        return self._consumer
+
+    def done(self) -> None:
+        """The agent is done with its batch: the next one may be fetched."""
+        self._idle.set()
+
+    def end(self) -> None:
+        """Read nothing more: the agent cannot go on."""
+        self._ended = True
+
+    def rewind(self) -> None:
+        """Go back to the committed offsets of every partition, before anything else is read; its state is restored."""
+        self._rewind_wanted = True
+
+    def is_ready(self) -> bool:
+        """Assigned, and every partition restored. A worker without a partition is ready to take one."""
+        return self.assigned_once and not self._pending and self._failure is None
+
+    def lag(self) -> dict[int, int]:
+        """By partition, offsets from the last record fetched to the end of what librdkafka knows of it."""
+        started = dict(self._ready)
+        lags = {}
+        for place in self.consumer.position([TopicPartition(self.topic, p) for p in started]) if started else []:
+            _, high = self.consumer.get_watermark_offsets(place, cached=True)
+            if high >= 0:
+                lags[place.partition] = max(0, high - max(place.offset, started[place.partition]))
+        return lags
+
+    @property
+    def partitions(self) -> list[int]:
+        return sorted(self._epochs)
+
+    # The service
+
+    async def on_start(self) -> None:
+        self._consumer = Consumer(self._config)
+        self._consumer.subscribe(
+            [self.topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    @Service.task
+    async def _feed(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while not (self.should_stop or self._ended):
+                if not self._idle.is_set():
+                    try:
+                        await asyncio.wait_for(self._idle.wait(), timeout=1)
+                    except TimeoutError:
+                        continue
+                batch = await loop.run_in_executor(self._thread, self._fetch)
+                if batch is not None and not self.should_stop:
+                    self._idle.clear()
+                    await self.channel.send(value=batch)
+        except StreamError as error:
+            self._failed(error)
+        except KafkaException as error:  # a fatal one, as when another process takes our slot
+            self._failed(translated(error, f"reading {self.topic}"))
+        except Exception as error:
+            log.error("reading failed", agent=self.agent, exc_info=error)
+            self._failed(Stop(f"reading {self.topic} failed: {error}", hint="see the traceback in the log"))
+
+    def _failed(self, error: StreamError) -> None:
+        self._failure = error
+        self.on_failure(error)
+
+    async def on_stop(self) -> None:
+        """Let the step in progress end, if it does so in time; then leave the group and close the state."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), timeout=self._settings.revoke_timeout_ms / 1000)
+        await loop.run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
+        self._preparing.shutdown(wait=False)
+
+    # In the consumer's thread
+
+    def _close(self) -> None:
+        for partition in list(self._epochs):
+            self._drop(partition)  # first, because a restore in progress asks the consumer
+        if self._consumer is not None:
+            self._consumer.close()
+
+    def _fetch(self) -> Batch | None:
+        """Whatever has arrived, at most `max_batch`; None when there is nothing."""
+        if self._rewind_wanted:
+            self._rewind_wanted = False
+            # One still in preparation had no part in the failed step.
+            self._start_again([p for p in self._epochs if p not in self._pending])
+        self._resume_prepared()
+        messages = self.consumer.consume(1, timeout=self._settings.poll_ms / 1000 if not self._pending else 0.01)
+        if self._failure is not None:
+            raise self._failure
+        if messages and self._settings.max_batch > 1:
+            messages += self.consumer.consume(self._settings.max_batch - 1, timeout=0)
+        if self._failure is not None:
+            raise self._failure
+        return self._batch(messages)
+
+    def _batch(self, messages: Sequence[Message]) -> Batch | None:
+        kept = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                kept.append(message)
+            else:
+                self._check(message, error)
+        # What was fetched before a pause or a rewind belongs to an earlier life of its partition.
+        kept = [m for m in kept if m.offset() >= self._ready.get(m.partition(), NOT_READY)]
+        if not kept:
+            return None
+        count = len(kept)
+        batch = Batch(
+            [m.value() for m in kept],
+            [m.key() for m in kept],
+            np.fromiter((m.partition() for m in kept), dtype=np.int32, count=count),
+            np.fromiter((m.offset() for m in kept), dtype=np.int64, count=count),
+            np.fromiter((m.timestamp()[1] for m in kept), dtype=np.int64, count=count),
+        )
+        for place in batch.next_offsets(self.topic):
+            self._ready[place.partition] = place.offset  # whatever comes, no record is handed over twice in one life
+        return batch
+
+    def _check(self, message: Message, error: KafkaError) -> None:
+        """Raises what must end the worker; the rest is weather, which librdkafka sits out."""
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise Stop(
+                f"the next records of {self.topic}-{message.partition()} are no longer there: {error.str()}",
+                hint="the topic was made again, or its retention is shorter than the worker was away: "
+                "decide what to do about the gap: docs/operations.md, When state and offsets disagree",
+            )
+        problem = translated(error, f"reading {self.topic}")
+        if not isinstance(problem, Retry):
+            raise problem
+        log.warning("reading is disturbed", agent=self.agent, error=str(problem))
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            # Where to start is known when the state is; any explicit place keeps librdkafka from looking for one.
+            consumer.incremental_assign([TopicPartition(self.topic, p.partition, OFFSET_BEGINNING) for p in partitions])
+            self.assigned_once = True
+            log.info("partitions assigned", agent=self.agent, partitions=[p.partition for p in partitions])
+            self._start_again([p.partition for p in partitions])
+        except BaseException as error:  # an exception in a callback would lose the batch: raised after consume
+            self._failure = self._failure or error
+
+    def _start_again(self, partitions: list[int]) -> None:
+        if not partitions:
+            return
+        self.consumer.pause([TopicPartition(self.topic, p) for p in partitions])
+        for partition in partitions:
+            self._lives += 1
+            self._epochs[partition] = self._lives
+            self._ready.pop(partition, None)
+            # One thread prepares, so an earlier preparation of this partition has ended before this one begins.
+            self._pending[partition] = self._preparing.submit(self._make_ready, partition, self._lives)
+
+    def _make_ready(self, partition: int, epoch: int) -> int:
+        """In the restoring thread: where to go on, once the state is there. Waits for brokers that come back."""
+
+        def still_ours() -> bool:
+            return self._epochs.get(partition) == epoch
+
+        until = time.monotonic() + PREPARE_WITHIN_S
+        while still_ours():
+            try:
+                return self._prepare(partition, self._committed(partition), still_ours)
+            except Retry as error:
+                if time.monotonic() > until:
+                    raise Stop(str(error), hint="look at the brokers' health; nothing was lost") from error
+                log.warning("restoring again", agent=self.agent, partition=partition, error=str(error))
+                time.sleep(PREPARE_PAUSE_S)
+        raise Retry(f"{self.topic}-{partition} was given up")
+
+    def _committed(self, partition: int) -> int:
+        """The group's offset once no transaction is open on it; negative for none."""
+        try:
+            committed = self.consumer.committed([TopicPartition(self.topic, partition)], timeout=COMMITTED_TIMEOUT_S)[0]
+        except KafkaException as error:
+            raise translated(error, f"asking for the committed offset of {self.topic}-{partition}") from error
+        if committed.error:
+            raise translated(committed.error, f"asking for the committed offset of {self.topic}-{partition}")
+        return int(committed.offset)
+
+    def _resume_prepared(self) -> None:
+        for partition, future in list(self._pending.items()):
+            if not future.done():
+                continue
+            start = future.result()
+            try:
+                self.consumer.seek(TopicPartition(self.topic, partition, start if start >= 0 else OFFSET_BEGINNING))
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._STATE:
+                    raise translated(error, f"going to {start} of {self.topic}-{partition}") from error
+                continue  # the assignment has not reached librdkafka's fetcher yet: next time round
+            del self._pending[partition]
+            self._ready[partition] = max(start, 0)
+            self.consumer.resume([TopicPartition(self.topic, partition)])
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._give_up(consumer, partitions, "revoked")
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._give_up(consumer, partitions, "lost")
+
+    def _give_up(self, consumer: Consumer, partitions: list[TopicPartition], why: str) -> None:
+        """No step is in progress here; state is written out and closed before anyone else may have the partition."""
+        try:
+            log.info("partitions given up", agent=self.agent, partitions=[p.partition for p in partitions], reason=why)
+            for partition in partitions:
+                self._drop(partition.partition)
+            failpoint("revoked")
+            consumer.incremental_unassign(partitions)
+        except BaseException as error:
+            self._failure = self._failure or error
+
+    def _drop(self, partition: int) -> None:
+        if self._epochs.pop(partition, None) is None:
+            return  # when the consumer closes, all that were dropped are revoked as well
+        self._ready.pop(partition, None)
+        pending = self._pending.pop(partition, None)
+        if pending is not None and not pending.cancel():
+            pending.exception()  # a restore in progress notices that the partition is gone, and ends
+        self._release(partition)

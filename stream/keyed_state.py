@@ -1,0 +1,238 @@
+"""The state of one agent: decoded records in an arena, in front of one RocksDB for each assigned partition.
+
+The life of a step, in this order: `begin`; `rows` (loads what is not in memory); the caller changes `records` in
+place; `changed` encodes; then either `persist` after the commit, or `discard`. Nothing reaches RocksDB before
+Kafka has committed it.
+"""
+
+import fcntl
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rocksdict import Rdict, WriteBatch
+
+from stream.arena import Arena
+from stream.changelog import Checkpoint
+from stream.errors import Retry, Stop
+from stream.logs import logger
+from stream.rocksdb import SharedMemory, is_damage, open_database
+from stream.settings import StateSettings
+
+CHECKPOINT_KEY = b"checkpoint"
+log = logger("state")
+
+
+class RecordCodec(Protocol):
+    """Turns rows of a structured array into bytes and back."""
+
+    @property
+    def dtype(self) -> np.dtype[np.void]: ...
+
+    def encode(self, records: NDArray[np.void], rows: NDArray[np.int64]) -> list[bytes]: ...
+
+    def decode(self, values: Sequence[bytes], records: NDArray[np.void], rows: NDArray[np.int64]) -> None:
+        """Raises `ValueError` on bytes that are no record."""
+        ...
+
+
+class DirectoryLock:
+    """Holds a worker's state directory; a second worker on the same one must leave it alone."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._file: IO[str] = (directory / "lock").open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise Stop(
+                f"another worker uses the state directory {directory}",
+                hint="give each worker a --slot of its own, or stop the other one",
+            ) from None
+
+    def release(self) -> None:
+        self._file.close()
+
+
+class KeyedState:
+    """Records by partition and key. Steps are one thread's; partitions may be opened and closed by others meanwhile."""
+
+    def __init__(self, codec: RecordCodec, directory: Path, settings: StateSettings) -> None:
+        self._codec = codec
+        self._directory = directory
+        self._settings = settings
+        self._shared = SharedMemory(settings)
+        self._arena = Arena(codec.dtype, settings.arena_rows)
+        self._databases: dict[int, Rdict] = {}
+        self._flushed: dict[int, float] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def records(self) -> NDArray[np.void]:
+        """The arena's records; index them by what `rows` gives."""
+        return self._arena.records
+
+    @property
+    def rows_in_memory(self) -> int:
+        return len(self._arena)
+
+    def path(self, partition: int) -> Path:
+        return self._directory / str(partition)
+
+    def open(self, partition: int) -> Checkpoint | None:
+        """Open a partition's database; its checkpoint, or None for an empty one. A damaged one is deleted.
+
+        Nothing of the partition is in memory afterwards, so that what a restore writes is what is read. Raises `Stop`
+        where the machine is at fault.
+        """
+        with self._lock:
+            self._arena.forget(partition)
+        try:
+            checkpoint = self._open(partition)
+        except Exception as error:  # RocksDB raises bare exceptions
+            self._check_damaged(partition, error)
+            self.wipe(partition)
+            try:
+                checkpoint = self._open(partition)
+            except Exception as again:
+                raise self._unusable(partition, again) from again
+        self._flushed[partition] = time.monotonic()
+        return checkpoint
+
+    def _open(self, partition: int) -> Checkpoint | None:
+        path = self.path(partition)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if partition not in self._databases:
+            self._databases[partition] = open_database(path, self._settings, self._shared)
+        value = self._databases[partition].get(CHECKPOINT_KEY)
+        return None if value is None else Checkpoint.decode(value)
+
+    def _check_damaged(self, partition: int, error: Exception) -> None:
+        """Raises `Stop` unless the local files are what is wrong."""
+        if not is_damage(error):
+            raise self._unusable(partition, error) from error
+        log.warning(
+            "local state is damaged, building it again from the changelog", partition=partition, error=str(error)
+        )
+
+    def _unusable(self, partition: int, error: Exception) -> Stop:
+        return Stop(
+            f"the state of partition {partition} cannot be kept in {self.path(partition)}: {error}",
+            hint="look at the disk: its space, its rights; the worker starts again from what is committed",
+        )
+
+    def _database(self, partition: int) -> Rdict:
+        database = self._databases.get(partition)
+        if database is None:
+            raise Retry(f"partition {partition} is not open here")
+        return database
+
+    def wipe(self, partition: int) -> None:
+        """Close and delete a partition's database."""
+        self.close(partition)
+        shutil.rmtree(self.path(partition), ignore_errors=True)
+
+    def close(self, partition: int) -> None:
+        """Write out and close a partition's database. What cannot be written is still in the changelog."""
+        with self._lock:
+            self._arena.forget(partition)
+            database = self._databases.pop(partition, None)
+        if database is not None:
+            try:
+                database.close()  # writes the memtables out
+            except Exception as error:  # RocksDB raises bare exceptions
+                log.warning("local state could not be written out", partition=partition, error=str(error))
+
+    def close_all(self) -> None:
+        for partition in list(self._databases):
+            self.close(partition)
+
+    def restore(self, partition: int, records: Sequence[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> None:
+        """Write records of the changelog as they are, and the checkpoint that they reach."""
+        batch = WriteBatch(raw_mode=True)
+        for key, value in records:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(CHECKPOINT_KEY, checkpoint.encode())
+        database = self._database(partition)
+        try:
+            database.write(batch)
+        except Exception as error:  # RocksDB raises bare exceptions
+            self._rebuild(partition, error)
+
+    def keys(self, partition: int) -> Iterator[bytes]:
+        """Every key in a partition's database, the reserved ones too."""
+        return iter(self._databases[partition].keys())
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        """A value as it lies in the database."""
+        value: bytes | None = self._database(partition).get(key)
+        return value
+
+    def refresh(self, partition: int, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+        """Let records in memory follow what was written past them with `restore`."""
+        with self._lock:
+            rows = self._arena.find(partition, keys)
+            here = np.flatnonzero(rows >= 0).tolist()
+            known = [i for i in here if values[i] is not None]
+            self._arena.records[rows[here]] = np.zeros(1, dtype=self._codec.dtype)
+            if known:
+                self._codec.decode([values[i] or b"" for i in known], self._arena.records, rows[known])
+
+    def begin(self) -> None:
+        """A new step begins."""
+        with self._lock:
+            self._arena.begin()
+
+    def rows(self, partition: int, keys: Sequence[bytes]) -> NDArray[np.int64]:
+        """(n,) rows of `records` for `keys`, which may repeat; zeros for a key never seen."""
+        with self._lock:
+            rows = self._arena.find(partition, keys)
+            absent = np.flatnonzero(rows < 0).tolist()
+            if absent:
+                missing = list(dict.fromkeys(keys[i] for i in absent))
+                self._load(partition, missing)
+                rows[absent] = self._arena.find(partition, [keys[i] for i in absent])
+            return rows
+
+    def _load(self, partition: int, keys: list[bytes]) -> None:
+        database = self._database(partition)
+        rows = self._arena.add(partition, keys)
+        try:
+            values = database.get(keys)
+            known = [i for i, value in enumerate(values) if value is not None]
+            if known:
+                self._codec.decode([values[i] for i in known], self._arena.records, rows[known])
+        except Exception as error:  # RocksDB raises bare exceptions
+            self._rebuild(partition, error)
+
+    def _rebuild(self, partition: int, error: Exception) -> NoReturn:
+        """Drop the local state; the restore that follows the `Retry` builds it from the changelog."""
+        self._check_damaged(partition, error)
+        self.wipe(partition)
+        raise Retry(f"the local state of partition {partition} is damaged") from error
+
+    def encode(self, rows: NDArray[np.int64]) -> list[bytes]:
+        """The records at `rows` as they are kept."""
+        return self._codec.encode(self._arena.records, rows)
+
+    def persist(self, partition: int, keys: Sequence[bytes], values: Sequence[bytes], checkpoint: Checkpoint) -> None:
+        """Write what a committed step changed, with the checkpoint, at once."""
+        self.restore(partition, list(zip(keys, values, strict=True)), checkpoint)
+        now = time.monotonic()
+        if now - self._flushed[partition] > self._settings.flush_every_s:
+            self._database(partition).flush(wait=False)
+            self._flushed[partition] = now
+
+    def discard(self) -> None:
+        """Forget what the failed step touched; it is loaded again from what is committed."""
+        with self._lock:
+            self._arena.discard()

@@ -1,0 +1,55 @@
+"""Our settings as RocksDB's: the only place that knows its options."""
+
+from pathlib import Path
+
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBufferManager, WriteOptions
+
+from stream.settings import StateSettings
+
+_ENVIRONMENT = (
+    "No space left",
+    "Permission denied",
+    "Read-only file system",
+    "Too many open files",
+    "Disk quota exceeded",
+    "Resource temporarily unavailable",
+)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether RocksDB complains about its files, which can be made anew, and not about the machine.
+
+    RocksDB's exceptions have no types, only its own words.
+    """
+    return not any(words in str(error) for words in _ENVIRONMENT)
+
+
+class SharedMemory:
+    """What all partitions of an agent share: one block cache, and one budget of memtables."""
+
+    def __init__(self, settings: StateSettings) -> None:
+        self.cache = Cache(settings.block_cache_bytes)
+        self.write_buffers = WriteBufferManager(settings.write_buffers_bytes, False)
+
+
+def open_database(path: Path, settings: StateSettings, shared: SharedMemory) -> Rdict:
+    """A database of raw bytes. It writes no log: the changelog is the truth, a lost memtable leaves an older prefix."""
+    table = BlockBasedOptions()
+    table.set_block_cache(shared.cache)
+    table.set_bloom_filter(10, block_based=False)
+    table.set_cache_index_and_filter_blocks(True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(table)
+    options.set_write_buffer_manager(shared.write_buffers)
+    options.set_write_buffer_size(settings.write_buffer_bytes)
+    options.set_max_write_buffer_number(3)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_max_background_jobs(2)
+    options.set_max_open_files(256)
+    options.set_keep_log_file_num(2)
+    database = Rdict(str(path), options)
+    unlogged = WriteOptions()
+    unlogged.disable_wal = True
+    database.set_write_options(unlogged)
+    return database

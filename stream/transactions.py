@@ -1,0 +1,295 @@
+"""Publishing the results of a step, in one of two guarantees behind one protocol.
+
+The caller's order is `begin`, `send` and `send_bulk` as often as it likes, `commit` or `abort`. All of it blocks and
+belongs in one thread.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from stream import librdkafka
+from stream.errors import Fenced, Retry, StreamError, translated
+from stream.failpoints import failpoint
+from stream.logs import logger
+from stream.settings import KafkaSettings, ProducerSettings
+
+Offsets = Sequence[TopicPartition]
+Sent = Callable[[int], None]
+"""Called with the offset of a record once the broker has it."""
+INIT_TIMEOUT_S = 60.0
+RENEW_TIMEOUT_S = 5.0
+"""For a producer in place of one that was given up: a failed step is cleared up in reasonable time, or by the next."""
+FULL_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 5.0
+log = logger("producer")
+
+
+class OutputProducer(Protocol):
+    """Publishes what a step made; nothing of it counts before `commit` returned."""
+
+    def begin(self) -> None:
+        """Start a step's output. Raises `Retry`, `Fenced`, `Stop`; there is nothing to abort then."""
+        ...
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        *,
+        partition: int = -1,
+        headers: list[tuple[str, bytes]] | None = None,
+        sent: Sent | None = None,
+    ) -> None: ...
+    def send_bulk(self, topic: str, records: list[dict[str, Any]], partition: int = -1) -> None: ...
+    def commit(self, consumer: Consumer, offsets: Offsets) -> None:
+        """Make records and offsets count, or raise `Fenced`, `Stop` or `Retry`: nothing happened, or it is not known
+        whether it did, and the committed offsets tell."""
+        ...
+
+    def abort(self) -> None:
+        """Drop what was sent since `begin`. Never raises: what cannot be ended now is ended by the next `begin`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class _Base:
+    """What both have in common: a librdkafka producer and patience with its bounded queue."""
+
+    _needs_reports = True
+    """Whether a record that was not delivered shows in its report only."""
+
+    def __init__(self, kafka: KafkaSettings, settings: ProducerSettings, agent: str) -> None:
+        self._agent = agent
+        self._config = librdkafka.producer(kafka, settings, agent)
+        self._settings = settings
+        self._failed: KafkaError | None = None
+        self._producer: Any = self._make()
+
+    def _make(self) -> Producer:
+        return Producer(self._config)
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        *,
+        partition: int = -1,
+        headers: list[tuple[str, bytes]] | None = None,
+        sent: Sent | None = None,
+    ) -> None:
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                self._failed = error
+            elif sent is not None:
+                sent(message.offset())
+
+        report = {"on_delivery": delivered} if sent is not None or self._needs_reports else {}
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, headers=headers or [], **report)
+                return
+            except BufferError:
+                self._wait_for_room(topic)
+            except KafkaException as error:
+                raise translated(error, f"publishing to {topic}") from error
+
+    def send_bulk(self, topic: str, records: list[dict[str, Any]], partition: int = -1) -> None:
+        """Records as dicts of key, value and partition; much cheaper than one at a time."""
+        # confluent-kafka documents a record's own partition in a batch, and ignores it (2.16): the key, or chance for
+        # none, would choose. Only the batch's partition counts, so there is a batch for each.
+        batches: dict[int, list[dict[str, Any]]] = {}
+        for record in records:
+            batches.setdefault(record.get("partition", partition), []).append(record)
+        for place, batch in batches.items():
+            self._send_batch(topic, batch, place)
+
+    def _send_batch(self, topic: str, records: list[dict[str, Any]], partition: int) -> None:
+        callback = {"on_delivery": self._delivered} if self._needs_reports else {}
+        while records:
+            try:
+                queued = self._producer.produce_batch(topic, records, partition, **callback)
+            except KafkaException as error:
+                raise translated(error, f"publishing to {topic}") from error
+            if queued == len(records):
+                return
+            refused = [record for record in records if "_error" in record]
+            for record in refused:
+                why = record.pop("_error")
+                if why.code() != KafkaError._QUEUE_FULL:
+                    raise translated(why, f"publishing to {topic}")
+            records = refused
+            self._wait_for_room(topic)
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failed = error
+
+    def _wait_for_room(self, topic: str) -> None:
+        if self._flush(FULL_TIMEOUT_S):
+            raise Retry(f"the queue to {topic} stays full: the broker takes nothing")
+
+    def _flush(self, timeout_s: float) -> int:
+        """Records still on their way after so long. A fatal error comes out of any call that serves events."""
+        try:
+            return int(self._producer.flush(timeout_s))
+        except KafkaException as error:
+            raise translated(error, "publishing") from error
+
+    def close(self) -> None:
+        try:
+            if self._producer is not None:
+                self._flush(CLOSE_TIMEOUT_S)
+        except StreamError as error:
+            log.warning("producer closed after an error", agent=self._agent, error=str(error))
+
+    def _check(self) -> None:
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise translated(failed, "publishing")
+
+
+class ExactlyOnce(_Base):
+    """One Kafka transaction a step. The id is the slot's, so a successor fences us and ends what we left open.
+
+    After a commit or an abort of unknown outcome the producer is given up: a new one with the same id makes the
+    coordinator finish what was begun, so that the restore that follows need not wait for the transaction's timeout.
+    One that was fenced is never made anew: it would fence its successor in turn.
+    """
+
+    _needs_reports = False  # a commit fails when a record of its transaction was not delivered
+    _given_up = False
+    _fenced: Fenced | None = None
+
+    def _make(self, timeout_s: float = INIT_TIMEOUT_S) -> Producer:
+        producer = Producer(self._config)
+        try:
+            producer.init_transactions(timeout_s)
+        except KafkaException as error:
+            raise translated(error, "starting transactions") from error
+        return producer
+
+    def begin(self) -> None:
+        self._failed = None
+        if self._fenced is not None:
+            raise self._fenced
+        if self._given_up:
+            self._renew()
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            self._given_up = True
+            raise self._noted(error, "beginning a transaction") from error
+
+    def _renew(self) -> None:
+        log.warning("building the producer anew", agent=self._agent)
+        self._producer = None  # the old one goes first: two of one id fence each other
+        self._producer = self._make(RENEW_TIMEOUT_S)
+        self._given_up = False
+
+    def _noted(self, error: KafkaException, doing: str) -> StreamError:
+        problem = translated(error, doing)
+        if isinstance(problem, Fenced):
+            self._fenced = problem
+        return problem
+
+    def commit(self, consumer: Consumer, offsets: Offsets) -> None:
+        """1. Add the offsets, under the group's present generation. 2. Commit, which waits for every record."""
+        timeout = self._settings.transaction_timeout_ms / 1000
+        try:
+            failpoint("produced")
+            # 1: fetched anew each time, because a rebalance changes it; it is what fences a zombie.
+            self._producer.send_offsets_to_transaction(list(offsets), consumer.consumer_group_metadata(), timeout)
+            failpoint("offsets-added")
+            # 2
+            self._producer.commit_transaction(timeout)
+        except KafkaException as error:
+            self._given_up = not error.args[0].txn_requires_abort()
+            raise self._noted(error, "committing a transaction") from error
+
+    def abort(self) -> None:
+        try:
+            if not self._given_up:
+                self._producer.abort_transaction(self._settings.transaction_timeout_ms / 1000)
+        except KafkaException as error:
+            self._given_up = True
+            problem = self._noted(error, "aborting a transaction")
+            log.warning("the transaction could not be aborted", agent=self._agent, error=str(problem))
+        if self._given_up and self._fenced is None:
+            try:
+                self._renew()
+            except StreamError as error:
+                log.warning("the broker does not answer", agent=self._agent, error=str(error))
+
+
+class AtLeastOnce(_Base):
+    """No transaction: what others read is acknowledged before the changelog, and that before the offsets."""
+
+    def __init__(self, kafka: KafkaSettings, settings: ProducerSettings, agent: str, changelog: str | None) -> None:
+        super().__init__(kafka, settings, agent)
+        self._changelog = changelog
+        self._later: list[Callable[[], None]] = []
+
+    def begin(self) -> None:
+        self._later.clear()
+        self._failed = None
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        *,
+        partition: int = -1,
+        headers: list[tuple[str, bytes]] | None = None,
+        sent: Sent | None = None,
+    ) -> None:
+        if topic == self._changelog:
+            self._later.append(
+                lambda: super(AtLeastOnce, self).send(
+                    topic, key, value, partition=partition, headers=headers, sent=sent
+                )
+            )
+        else:
+            super().send(topic, key, value, partition=partition, headers=headers, sent=sent)
+
+    def send_bulk(self, topic: str, records: list[dict[str, Any]], partition: int = -1) -> None:
+        if topic == self._changelog:
+            self._later.append(lambda: super(AtLeastOnce, self).send_bulk(topic, records, partition))
+        else:
+            super().send_bulk(topic, records, partition)
+
+    def commit(self, consumer: Consumer, offsets: Offsets) -> None:
+        """1. Results acknowledged. 2. Changelog acknowledged. 3. Offsets."""
+        self._acknowledged()  # 1
+        failpoint("produced")
+        for send in self._later:
+            send()
+        self._later.clear()
+        self._acknowledged()  # 2
+        failpoint("offsets-added")
+        try:
+            consumer.commit(offsets=list(offsets), asynchronous=False)  # 3
+        except KafkaException as error:
+            raise translated(error, "committing offsets") from error
+
+    def _acknowledged(self) -> None:
+        if self._flush(self._settings.message_timeout_ms / 1000 + 1):
+            raise Retry("the broker does not acknowledge")
+        self._check()
+
+    def abort(self) -> None:
+        self._later.clear()
+
+
+def make_producer(
+    kafka: KafkaSettings, settings: ProducerSettings, agent: str, changelog: str | None
+) -> OutputProducer:
+    """The producer that the settings ask for."""
+    if settings.guarantee == "exactly_once":
+        return ExactlyOnce(kafka, settings, agent)
+    return AtLeastOnce(kafka, settings, agent, changelog)

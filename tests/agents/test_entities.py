@@ -1,0 +1,139 @@
+"""What is learned of payees, devices and SIMs, and when it is news."""
+
+import numpy as np
+import pytest
+
+from agents.entities import Entities
+from models.entity_state import ENTITY_CODEC
+from schemas.codec import decode_entity_risk
+from schemas.entity_activity import ACTIVITY, FIRST_TIME, FRAUD, OUTFLOW, encode_activity
+from stream.batch_topic import Batch
+from stream.changelog import Checkpoint
+from stream.keyed_state import KeyedState
+from stream.settings import StateSettings
+
+NOON = 1_760_077_800_000
+MULE, SHOP, PHONE = b"M" * 16, b"S" * 16, b"P" * 16
+
+
+def row(token: bytes, rupees: float = 1_000, kind: int = 1, flags: int = FIRST_TIME, after_s: int = 0):
+    return (kind, flags, token, 7, NOON + 1000 * after_s, round(rupees * 100))
+
+
+class Desk:
+    """The entities agent with its state; keeps what a step changed as the step runner would."""
+
+    def __init__(self, directory):
+        settings = StateSettings(directory, arena_rows=500, write_buffer_bytes=1 << 20)
+        self.agent = Entities(KeyedState(ENTITY_CODEC, directory / "entities", settings), "entity-risk")
+        self.agent.state.open(0)
+        self.agent.state.open(1)
+        self.offset = 0
+        self.outputs = None
+
+    def take(self, *values: bytes, redo_from: int | None = None, partition: int = 0):
+        start = self.offset if redo_from is None else redo_from
+        n = len(values)
+        batch = Batch(
+            list(values),
+            [None] * n,
+            np.full(n, partition, dtype=np.int32),
+            np.arange(start, start + n, dtype=np.int64),
+            np.full(n, NOON, dtype=np.int64),
+        )
+        state = self.agent.state
+        state.begin()
+        self.outputs = outputs = self.agent.compute(batch, {partition: self.offset})
+        self.offset = max(self.offset, start + n)
+        for where, (keys, rows) in outputs.changed.items():
+            assert len(set(keys)) == len(keys)
+            state.persist(where, keys, state.encode(rows), Checkpoint(self.offset, 0, bytes(16)))
+        published = outputs.bulk.get("entity-risk", [])
+        records = [decode_entity_risk(record["value"]) for record in published]
+        assert [record["key"].decode() for record in published] == [f"{r.kind}:{r.token}" for r in records]
+        assert outputs.counts["risk_records"] == len(records)
+        return {record.token: record for record in records}
+
+    def see(self, *rows, **options):
+        return self.take(encode_activity(np.array(list(rows), dtype=ACTIVITY)), **options)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    desk = Desk(tmp_path)
+    yield desk
+    desk.agent.state.close_all()
+
+
+def test_one_payer_without_a_verdict_is_no_news(desk):
+    assert desk.see(row(SHOP)) == {}
+    assert desk.see(row(SHOP, flags=0, after_s=60)) == {}
+
+
+def test_a_second_payer_is_news_with_what_is_known(desk):
+    desk.see(row(SHOP))
+    news = desk.see(row(SHOP, rupees=500, after_s=60))[SHOP.hex()]
+    assert (news.kind, news.payers, news.users) == ("account", 2, 0)
+    assert (news.inflow_count_24h, news.inflow_amount_24h, news.inflow_amount_total) == (2, 150_000, 150_000)
+    assert (news.first_seen, news.updated_at) == (NOON, NOON + 60_000)
+    assert news.first_time_share == 1
+
+
+def test_what_did_not_change_is_not_said_again(desk):
+    desk.see(row(SHOP), row(SHOP, after_s=1))
+    assert desk.see(row(SHOP, rupees=1, flags=0, after_s=2)) == {}
+
+
+def test_money_that_leaves_again_raises_the_risk(desk):
+    payers = [row(MULE, after_s=i) for i in range(6)]
+    before = desk.see(*payers)[MULE.hex()]
+    after = desk.see(row(MULE, rupees=5_500, flags=OUTFLOW, after_s=10))[MULE.hex()]
+    assert after.outflow_amount_24h == 550_000
+    assert after.payers == before.payers == 6
+    assert after.risk > before.risk + 0.5
+
+
+def test_a_verdict_is_news_at_once(desk):
+    news = desk.see(row(MULE, flags=FRAUD))[MULE.hex()]
+    assert news.frauds_known == 1
+    assert news.last_fraud_at == NOON
+    assert news.risk == pytest.approx(0.5)
+    assert news.payers == 0
+
+
+def test_kinds_are_kept_apart_under_one_token(desk):
+    news = desk.see(row(PHONE, kind=2), row(PHONE, kind=2, after_s=1), row(PHONE, kind=1))
+    assert [(record.kind, record.users, record.payers) for record in news.values()] == [("device", 2, 0)]
+
+
+def test_an_entity_that_many_touch_in_one_step_is_said_once(desk):
+    news = desk.see(*(row(SHOP, after_s=i) for i in range(100)))
+    assert [record.payers for record in news.values()] == [100]
+    assert len(desk.outputs.changed[0][0]) == 1
+
+
+def test_a_redo_changes_and_says_nothing(desk):
+    desk.see(row(SHOP), row(SHOP, after_s=1))
+    assert desk.see(row(SHOP), row(SHOP, after_s=1), redo_from=0) == {}
+    assert desk.outputs.changed == {}
+    assert desk.see(row(SHOP, after_s=2), row(SHOP, after_s=3))[SHOP.hex()].payers == 4
+
+
+@pytest.mark.parametrize("value", [b"", b"\x09rubbish", b"\x01short", None])
+def test_what_cannot_be_read_is_left_out_and_the_rest_counts(desk, value):
+    good = encode_activity(np.array([row(SHOP), row(SHOP, after_s=1)], dtype=ACTIVITY))
+    assert desk.take(value, good)[SHOP.hex()].payers == 2
+
+
+def test_partitions_have_their_own_entities(desk):
+    desk.see(row(SHOP))
+    assert desk.see(row(SHOP), partition=1) == {}
+
+
+def test_the_state_survives_its_process(desk, tmp_path):
+    desk.see(row(SHOP))
+    desk.agent.state.close_all()
+    again = Desk(tmp_path)
+    again.offset = desk.offset
+    assert again.see(row(SHOP, after_s=1))[SHOP.hex()].payers == 2
+    again.agent.state.close_all()

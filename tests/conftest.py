@@ -1,0 +1,39 @@
+"""What tests of every package share: a real broker, and names of their own on it."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic, TopicMetadata
+
+from stream.local_broker import LocalBroker
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[LocalBroker]:
+    """A real Kafka for the whole test session; started when the first test asks for it. See `bootstrap_servers`."""
+    with LocalBroker() as running:
+        yield running
+
+
+@pytest.fixture
+def topic_name() -> str:
+    """A topic's name that no other test uses; also good as prefix, group or application id."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def make_topic(broker: LocalBroker, topic_name: str) -> Callable[..., str]:
+    """`make_topic(partitions=4, **{"cleanup.policy": "compact"})`: a new topic of the test's own; returns its name."""
+    client = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+
+    def make(suffix: str = "", partitions: int = 1, **configs: str) -> str:
+        name = topic_name + suffix
+        for future in client.create_topics([NewTopic(name, partitions, 1, config=configs)]).values():
+            future.result()
+        while len(client.list_topics(timeout=10).topics.get(name, TopicMetadata()).partitions) < partitions:
+            time.sleep(0.02)  # the controller knows it before the broker does
+        return name
+
+    return make

@@ -1,0 +1,144 @@
+"""Running the command line inside the test's process, and workers as processes of their own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+import pytest
+
+from fraudstream.__main__ import main
+from schemas.history import scan_transactions
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def clean_environment(monkeypatch) -> None:
+    for name in os.environ:
+        if name.startswith("FRAUDSTREAM_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def run_cli(capsys, monkeypatch, clean_environment) -> Callable[..., Outcome]:
+    """`run_cli("config", "--json")`: exit code, stdout and stderr of a command."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*arguments: str) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        code = ended.value.code
+        return Outcome(code if isinstance(code, int) else 0 if code is None else 1, *capsys.readouterr())
+
+    return run
+
+
+@dataclass(frozen=True)
+class World:
+    """A small simulated history, a model trained on it, and a token key."""
+
+    history: Path
+    bundle: Path
+    key: Path
+
+    @property
+    def payments(self) -> pl.DataFrame:
+        return scan_transactions(self.history).collect().sort("event_time", "transaction_id")
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory) -> World:
+    """Made by the commands a user would give."""
+    home = tmp_path_factory.mktemp("world")
+    world = World(home / "history", home / "bundle", home / "key")
+    simulate = ("--payments", "24000", "--payers", "1500", "--fraud-rate", "0.03", "--seed", "3")
+    for command in (
+        ("simulate", *simulate, "--out", world.history),
+        ("train", "--data", world.history, "--out", world.bundle, "--trees", "60"),
+        ("config", "new-token-key", "--out", world.key),
+    ):
+        subprocess.run([sys.executable, "-m", "fraudstream", *command], check=True, capture_output=True)
+    return world
+
+
+class WorkerProcess:
+    """A real worker, and what a test wants to know of it."""
+
+    def __init__(self, log: Path, command: list[str], environment: Mapping[str, str]) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **environment})
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def health(self, what: str) -> tuple[int, dict[str, bool]]:
+        """Status and body of /health/`what`; status 0 while nobody answers."""
+        port = re.findall(r'"port": ?(\d+)', self.output())
+        if not port:
+            return 0, {}
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port[-1]}/health/{what}", timeout=2) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+        except OSError:
+            return 0, {}
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout_s: float = 20) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout_s)
+
+
+@pytest.fixture
+def start_worker(broker, world, tmp_path, topic_name) -> Iterator[Callable[..., WorkerProcess]]:
+    """`start_worker("--max-batch", "500", failpoint="committed:3")`: on topics with the prefix `topic_name`."""
+    started: list[WorkerProcess] = []
+
+    def start(*options: str, state: str = "state", failpoint: str = "") -> WorkerProcess:
+        command = [sys.executable, "-m", "fraudstream", "worker", "--bootstrap-servers", broker.bootstrap_servers]
+        command += ["--topic-prefix", f"{topic_name}.", "--group-id", topic_name, "--model", str(world.bundle)]
+        command += ["--token-key-file", str(world.key), "--state-dir", str(tmp_path / state), "--metrics-port", "0"]
+        command += ["--log-format", "json", "--arena-rows", "20000", *options]
+        worker = WorkerProcess(tmp_path / f"worker-{len(started)}.log", command, {"FRAUDSTREAM_FAILPOINT": failpoint})
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        if worker.process.poll() is None:
+            worker.kill()
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """`eventually(condition, "what is awaited")`: polls until it holds, and fails after a minute and a half."""
+
+    def wait(condition: Callable[[], object], what: str, timeout_s: float = 90) -> None:
+        until = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < until, f"waited in vain for {what}"
+            time.sleep(0.1)
+
+    return wait

@@ -1,0 +1,109 @@
+"""The arena forgets only what it may: against a plain dict, with almost no room."""
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from stream.arena import Arena
+from stream.errors import Stop
+
+VALUE = np.dtype([("value", "i8")])
+KEYS = [b"key%d" % i for i in range(12)]
+PARTITIONS = range(3)
+
+
+class ArenaMachine(RuleBasedStateMachine):
+    """Steps load, change and are kept or fail, as `KeyedState` would have it; `kept` plays the database."""
+
+    @initialize(capacity=st.integers(1, 9))
+    def make(self, capacity):
+        self.arena = Arena(VALUE, capacity)
+        self.kept: dict[tuple[int, bytes], int] = {}
+        self.step: dict[tuple[int, bytes], int] = {}
+
+    @rule(partition=st.sampled_from(PARTITIONS), keys=st.lists(st.sampled_from(KEYS), max_size=6))
+    def use(self, partition, keys):
+        """Load what is absent, then write a new value into each record."""
+        rows = self.arena.find(partition, keys)
+        absent = list(dict.fromkeys(key for key, row in zip(keys, rows, strict=True) if row < 0))
+        pinned = len(self.step.keys() | {(partition, key) for key in keys})
+        try:
+            added = self.arena.add(partition, absent)
+        except Stop:
+            assert pinned > self.arena.records.size, "there was room"
+            self.fail()
+            return
+        assert pinned <= self.arena.records.size
+        self.arena.records["value"][added] = [self.kept.get((partition, key), 0) for key in absent]
+        rows = self.arena.find(partition, keys)
+        assert (rows >= 0).all()
+        assert len(set(rows.tolist())) == len(set(keys)), "two keys share a row"
+        for key, row in zip(keys, rows.tolist(), strict=True):
+            place = (partition, key)
+            expected = self.step.get(place, self.kept.get(place, 0))
+            assert self.arena.records[row]["value"] == expected
+            self.step[place] = expected + 1
+            self.arena.records[row]["value"] = expected + 1
+
+    @rule()
+    def keep(self):
+        self.kept |= self.step
+        self.step = {}
+        self.arena.begin()
+
+    @rule()
+    def fail(self):
+        self.arena.discard()
+        self.step = {}
+        self.arena.begin()
+
+    @rule(partition=st.sampled_from(PARTITIONS))
+    def forget(self, partition):
+        """Between steps: a partition is given up, another worker moves it on."""
+        self.keep()
+        self.arena.forget(partition)
+        for place in self.kept:
+            if place[0] == partition:
+                self.kept[place] += 100
+
+    @invariant()
+    def it_holds_no_more_than_it_may(self):
+        if hasattr(self, "arena"):
+            assert len(self.arena) <= self.arena.records.size
+
+
+TestAgainstADict = ArenaMachine.TestCase
+TestAgainstADict.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+
+
+def test_a_step_that_needs_more_rows_than_there_are_says_what_to_change():
+    arena = Arena(VALUE, 2)
+    arena.begin()
+    with pytest.raises(Stop) as refused:
+        arena.add(0, [b"a", b"b", b"c"])
+    assert "arena_rows" in refused.value.hint
+    assert len(arena) == 0
+
+
+def test_the_least_recently_used_leave_first():
+    arena = Arena(VALUE, 8)
+    for step in range(8):
+        arena.begin()
+        arena.add(0, [b"key%d" % step])
+    arena.begin()
+    arena.find(0, [b"key0"])
+    arena.add(0, [b"new"])
+    assert arena.find(0, [b"key0", b"key1", b"key2", b"new"]).tolist().count(-1) == 1
+    assert arena.find(0, [b"key1"]).tolist() == [-1]
+
+
+def test_a_record_that_comes_back_is_empty_until_it_is_loaded():
+    arena = Arena(VALUE, 1)
+    arena.begin()
+    arena.records["value"][arena.add(0, [b"a"])] = 7
+    arena.begin()
+    row = arena.add(1, [b"a"])
+    assert arena.records["value"][row].tolist() == [0]
+    assert arena.find(0, [b"a"]).tolist() == [-1]

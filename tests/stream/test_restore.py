@@ -1,0 +1,255 @@
+"""The rules of a restore, against a real changelog."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from stream.admin import topic_id
+from stream.changelog import POSITION_KEY, encode_position
+from stream.errors import Retry, Stop
+from stream.keyed_state import KeyedState
+from stream.restore import Restorer
+from stream.settings import KafkaSettings, RestoreSettings, StateSettings
+
+pytestmark = pytest.mark.broker
+COMPACT = {"cleanup.policy": "compact"}
+WAIT_S = 30.0
+
+
+def key(k: int) -> bytes:
+    return b"%016d" % k
+
+
+class Owner:
+    """Writes a changelog as a step does."""
+
+    def __init__(self, kafka: KafkaSettings, changelog: str, encode: Callable[[int], bytes]) -> None:
+        self.changelog = changelog
+        self._encode = encode
+        self.producer = Producer(
+            {
+                "bootstrap.servers": kafka.bootstrap_servers,
+                "transactional.id": changelog,
+                "linger.ms": 1,
+                "log_level": 0,
+            }
+        )
+        self.producer.init_transactions(WAIT_S)
+
+    def begin(self, counts: dict[int, int], position: int) -> None:
+        self.producer.begin_transaction()
+        for k, count in counts.items():
+            self.producer.produce(self.changelog, self._encode(count), key(k), partition=0)
+        self.producer.produce(self.changelog, encode_position(position), POSITION_KEY, partition=0)
+        assert self.producer.flush(WAIT_S) == 0
+
+    def step(self, counts: dict[int, int], position: int) -> None:
+        self.begin(counts, position)
+        self.producer.commit_transaction(WAIT_S)
+
+
+class Bench:
+    """A changelog, its owner, and the state that is restored from it."""
+
+    def __init__(self, counting, kafka: KafkaSettings, changelog: str, tmp_path) -> None:
+        def encode(count: int) -> bytes:
+            record = np.zeros(1, dtype=counting.COUNT)
+            record["count"] = count
+            return counting.CountCodec().encode(record, np.zeros(1, dtype=np.int64))[0]
+
+        self.kafka, self.changelog, self.directory = kafka, changelog, tmp_path
+        self.codec = counting.CountCodec()
+        self.owner = Owner(kafka, changelog, encode)
+        self.state = self.fresh()
+
+    def fresh(self) -> KeyedState:
+        return KeyedState(self.codec, self.directory, StateSettings(self.directory, arena_rows=100))
+
+    def restorer(self, *, exact: bool = True, accept_loss: bool = False, stalled_s: float = 20.0) -> Restorer:
+        settings = RestoreSettings(stalled_timeout_s=stalled_s)
+        return Restorer(self.kafka, self.changelog, self.state, settings, exact=exact, accept_loss=accept_loss)
+
+    def restart(self) -> None:
+        self.state.close_all()
+        self.state = self.fresh()
+
+    def counts(self, *keys: int) -> list[int]:
+        self.state.begin()
+        return self.state.records["count"][self.state.rows(0, [key(k) for k in keys])].tolist()
+
+
+@pytest.fixture
+def bench(counting, kafka, make_topic, tmp_path):
+    bench = Bench(counting, kafka, make_topic(**COMPACT), tmp_path)
+    yield bench
+    bench.state.close_all()
+
+
+def test_an_empty_disk_is_filled_from_the_changelog(bench):
+    bench.owner.step({1: 1, 2: 1}, 10)
+    bench.owner.step({2: 2, 3: 1}, 20)
+    restored = bench.restorer().restore(0, 20)
+    assert restored.source_offset == 20
+    assert restored.checkpoint.source_offset == 20
+    assert bench.counts(1, 2, 3, 4) == [1, 2, 1, 0]
+
+
+def test_only_what_is_missing_locally_is_replayed(bench):
+    bench.owner.step(dict.fromkeys(range(50), 1), 50)
+    bench.restorer().restore(0, 50)
+    bench.restart()
+    bench.owner.step({7: 2}, 60)
+    assert bench.restorer().restore(0, 60).records == 1
+    assert bench.counts(6, 7) == [1, 2]
+
+
+def test_a_group_without_offsets_starts_at_the_beginning(bench):
+    restored = bench.restorer().restore(0, -1001)
+    assert restored.source_offset == -1
+    assert restored.records == 0
+
+
+def test_what_was_aborted_does_not_count(bench):
+    bench.owner.step({1: 1}, 10)
+    bench.owner.begin({1: 99}, 99)
+    bench.owner.producer.abort_transaction(WAIT_S)
+    bench.restorer().restore(0, 10)
+    assert bench.counts(1) == [1]
+
+
+def test_it_waits_for_the_changelogs_own_commit_marker(bench):
+    """The group's offset may be stable before the marker is there."""
+    bench.owner.step({1: 1}, 10)
+    bench.owner.begin({1: 2}, 20)
+    reading = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        restored = pool.submit(bench.restorer().restore, 0, 20, progress=lambda records, left: reading.set())
+        assert reading.wait(WAIT_S)
+        assert not restored.done()
+        bench.owner.producer.commit_transaction(WAIT_S)
+        assert restored.result(WAIT_S).checkpoint.source_offset == 20
+    assert bench.counts(1) == [2]
+
+
+def test_a_transaction_that_never_ends_stops_it(bench):
+    bench.owner.step({1: 1}, 10)
+    bench.owner.begin({1: 2}, 20)
+    with pytest.raises(Stop, match="nothing more comes"):
+        bench.restorer(stalled_s=2.0).restore(0, 20)
+
+
+def test_a_changelog_short_of_the_committed_offset_stops_it(bench):
+    bench.owner.step({1: 1}, 10)
+    with pytest.raises(Stop, match="stands at source offset 10, the group committed 25") as raised:
+        bench.restorer().restore(0, 25)
+    assert "docs/operations.md" in raised.value.hint
+
+
+def test_a_changelog_beyond_the_committed_offset_stops_it(bench):
+    bench.owner.step({1: 1}, 30)
+    with pytest.raises(Stop, match="the group committed 25"):
+        bench.restorer().restore(0, 25)
+
+
+def test_in_at_least_once_what_lies_beyond_the_committed_offset_is_done_again(bench):
+    bench.owner.step({1: 1}, 30)
+    restored = bench.restorer(exact=False).restore(0, 25)
+    assert (restored.source_offset, restored.checkpoint.source_offset) == (25, 30)
+
+
+def recreate(bench: Bench) -> None:
+    client = AdminClient({"bootstrap.servers": bench.kafka.bootstrap_servers})
+    for future in client.delete_topics([bench.changelog]).values():
+        future.result()
+    while True:
+        future = client.create_topics([NewTopic(bench.changelog, 1, 1, config=COMPACT)])[bench.changelog]
+        if future.exception() is None:
+            break
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:  # until every part of the broker knows of it
+        with contextlib.suppress(Stop, Retry):
+            topic_id(bench.kafka, bench.changelog)
+            return
+
+
+def test_a_changelog_made_again_stops_it_although_the_disk_is_intact(bench):
+    bench.owner.step({1: 1}, 10)
+    bench.restorer().restore(0, 10)
+    bench.restart()
+    recreate(bench)
+    with pytest.raises(Stop, match="made again") as raised:
+        bench.restorer().restore(0, 10)
+    assert "docs/operations.md" in raised.value.hint
+
+
+def test_a_changelog_made_again_stops_it_on_an_empty_disk(bench):
+    bench.owner.step({1: 1}, 10)
+    recreate(bench)
+    with pytest.raises(Stop, match="stands at source offset -1, the group committed 10"):
+        bench.restorer().restore(0, 10)
+
+
+def test_a_truncated_changelog_stops_it(bench):
+    bench.owner.step({1: 1}, 10)
+    bench.owner.step({2: 1}, 20)
+    client = AdminClient({"bootstrap.servers": bench.kafka.bootstrap_servers})
+    set_policy(client, bench.changelog, "delete")  # a compacted topic refuses the deletion
+    client.delete_records([TopicPartition(bench.changelog, 0, 2)])[TopicPartition(bench.changelog, 0)].result()
+    with pytest.raises(Stop, match="truncated"):
+        bench.restorer().restore(0, 20)
+
+
+def set_policy(client: AdminClient, topic: str, policy: str) -> None:
+    entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    for future in client.incremental_alter_configs([resource]).values():
+        future.result()
+
+
+def test_an_accepted_loss_goes_on_without_the_state(bench):
+    bench.owner.step({1: 1}, 10)
+    recreate(bench)
+    restored = bench.restorer(accept_loss=True).restore(0, 10)
+    assert restored.source_offset == 10
+    assert bench.counts(1) == [0]
+
+
+def test_damaged_local_state_is_rebuilt(bench, tmp_path):
+    bench.owner.step({k: k for k in range(1, 50)}, 50)
+    bench.restorer().restore(0, 50)
+    bench.restart()
+    for file in (tmp_path / "0").glob("*.sst"):
+        file.write_bytes(file.read_bytes()[:-40])
+    assert bench.restorer().restore(0, 50).records == 49
+    assert bench.counts(1, 49) == [1, 49]
+
+
+def test_a_local_state_that_is_ahead_of_the_changelog_stops_it(bench):
+    """As after an unclean election that lost records: the local state would be the only one to know of them."""
+    bench.owner.step({1: 1}, 10)
+    checkpoint = bench.restorer().restore(0, 10).checkpoint
+    ahead = type(checkpoint)(10, checkpoint.changelog_offset + 100, checkpoint.topic_id)
+    bench.state.restore(0, [], ahead)
+    bench.restart()
+    with pytest.raises(Stop, match="short of the local state"):
+        bench.restorer().restore(0, 10)
+
+
+def test_a_partition_given_up_ends_its_restore(bench):
+    bench.owner.step({1: 1}, 10)
+    with pytest.raises(Retry, match="given up"):
+        bench.restorer().restore(0, 10, still_ours=lambda: False)
