@@ -2,12 +2,13 @@
 
 import os
 import signal
+import time
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream import librdkafka
-from stream.errors import Fenced, Retry, Stop
+from stream.errors import Fenced, Retry, Stop, translated
 from stream.settings import ConsumerSettings, KafkaSettings, ProducerSettings, SettingsError
 from stream.transactions import AtLeastOnce, OutputProducer, make_producer
 
@@ -29,7 +30,15 @@ class Group:
         return [TopicPartition(self.source, 0, offset)]
 
     def committed(self) -> int:
-        return self.consumer.committed([TopicPartition(self.source, 0)], timeout=WAIT_S)[0].offset
+        """Waits for a coordinator that has just come back."""
+        until = time.monotonic() + WAIT_S
+        while True:
+            try:
+                return self.consumer.committed([TopicPartition(self.source, 0)], timeout=WAIT_S)[0].offset
+            except KafkaException as error:
+                if not isinstance(translated(error, "asking"), Retry) or time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
 
 
 @pytest.fixture
