@@ -41,6 +41,15 @@ MaxBatch = Annotated[int | None, typer.Option("--max-batch", help="Payments in o
 LingerMs = Annotated[
     int | None, typer.Option("--linger-ms", help="How long results gather before they are sent to a broker, ms.")
 ]
+SessionTimeoutMs = Annotated[
+    int | None, typer.Option("--session-timeout-ms", help="A worker silent for so long loses its partitions, ms.")
+]
+MaxPollIntervalMs = Annotated[
+    int | None, typer.Option("--max-poll-interval-ms", help="A step may take so long before others take over, ms.")
+]
+TransactionTimeoutMs = Annotated[
+    int | None, typer.Option("--transaction-timeout-ms", help="The brokers abort a transaction open for so long, ms.")
+]
 ArenaRows = Annotated[int | None, typer.Option("--arena-rows", help="Payers held in memory, at most.")]
 MetricsPort = Annotated[
     int | None, typer.Option("--metrics-port", help="Port of metrics and health; 0 takes any free one.")

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     guarantee: Literal["exactly_once", "at_least_once"] = Field("exactly_once", description=help_of(options.Guarantee))
     max_batch: int = Field(8000, ge=1, le=50_000, description=help_of(options.MaxBatch))
     linger_ms: int = Field(1, ge=0, le=5000, description=help_of(options.LingerMs))
+    session_timeout_ms: int = Field(10_000, ge=1_000, le=1_800_000, description=help_of(options.SessionTimeoutMs))
+    max_poll_interval_ms: int = Field(300_000, ge=1_000, le=3_600_000, description=help_of(options.MaxPollIntervalMs))
+    transaction_timeout_ms: int = Field(10_000, ge=1_000, le=900_000, description=help_of(options.TransactionTimeoutMs))
     arena_rows: int = Field(262_144, ge=1024, le=50_000_000, description=help_of(options.ArenaRows))
     metrics_port: int = Field(9108, ge=0, le=65_535, description=help_of(options.MetricsPort))
     log_format: Literal["console", "json"] = Field("console", description=help_of(options.LogFormat))
@@ -133,11 +136,21 @@ class Settings(BaseSettings):
 
     def consumer_settings(self) -> ConsumerSettings:
         """How payments are fetched."""
-        return ConsumerSettings(max_batch=self.max_batch)
+        return ConsumerSettings(
+            max_batch=self.max_batch,
+            session_timeout_ms=self.session_timeout_ms,
+            max_poll_interval_ms=self.max_poll_interval_ms,
+        )
 
     def producer_settings(self) -> ProducerSettings:
         """How results are published."""
-        return ProducerSettings(guarantee=self.guarantee, linger_ms=self.linger_ms)
+        return ProducerSettings(
+            guarantee=self.guarantee,
+            transaction_timeout_ms=self.transaction_timeout_ms,
+            # A record must fail before its transaction does.
+            message_timeout_ms=self.transaction_timeout_ms * 4 // 5,
+            linger_ms=self.linger_ms,
+        )
 
     def state_settings(self) -> StateSettings:
         """How much of the payers' state is kept where."""

@@ -248,6 +248,7 @@ class BatchTopic(Service):
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             # Where to start is known when the state is; any explicit place keeps librdkafka from looking for one.
+            failpoint("assigned", self.agent)
             consumer.incremental_assign([TopicPartition(self.topic, p.partition, OFFSET_BEGINNING) for p in partitions])
             self.assigned_once = True
             log.info("partitions assigned", agent=self.agent, partitions=[p.partition for p in partitions])
@@ -320,7 +321,7 @@ class BatchTopic(Service):
             log.info("partitions given up", agent=self.agent, partitions=[p.partition for p in partitions], reason=why)
             for partition in partitions:
                 self._drop(partition.partition)
-            failpoint("revoked")
+            failpoint("revoked", self.agent)
             consumer.incremental_unassign(partitions)
         except BaseException as error:
             self._failure = self._failure or error

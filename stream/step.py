@@ -153,7 +153,7 @@ class StepRunner:
         try:
             outputs = self._compute(batch)  # 2
             computed = time.perf_counter()
-            failpoint("computed")
+            failpoint("computed", agent)
             values = {p: self._state.encode(rows) for p, (_, rows) in outputs.changed.items()} if self._state else {}
             self._producer.begin()  # 3
             begun = True
@@ -166,10 +166,10 @@ class StepRunner:
             if begun:
                 self._producer.abort()
             raise
-        failpoint("committed")
+        failpoint("committed", agent)
         committed = time.perf_counter()
         self._persist(outputs, values, positions)  # 5
-        failpoint("persisted")
+        failpoint("persisted", agent)
         done = time.perf_counter()
         times = (computed - started, published - computed, committed - published, done - committed)
         METRICS.step(agent, len(batch), times)

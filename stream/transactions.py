@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from stream import librdkafka
 from stream.errors import Fenced, Retry, StreamError, translated
-from stream.failpoints import failpoint
+from stream.failpoints import failpoint, watched
 from stream.logs import logger
 from stream.settings import KafkaSettings, ProducerSettings
 
@@ -201,11 +201,14 @@ class ExactlyOnce(_Base):
         """1. Add the offsets, under the group's present generation. 2. Commit, which waits for every record."""
         timeout = self._settings.transaction_timeout_ms / 1000
         try:
-            failpoint("produced")
+            if watched("produced"):
+                self._flush(timeout)  # the fault is to find the records with the brokers
+                failpoint("produced", self._agent)
             # 1: fetched anew each time, because a rebalance changes it; it is what fences a zombie.
             self._producer.send_offsets_to_transaction(list(offsets), consumer.consumer_group_metadata(), timeout)
-            failpoint("offsets-added")
+            failpoint("offsets-added", self._agent)
             # 2
+            failpoint("committing", self._agent)
             self._producer.commit_transaction(timeout)
         except KafkaException as error:
             self._given_up = not error.args[0].txn_requires_abort()
@@ -266,12 +269,13 @@ class AtLeastOnce(_Base):
     def commit(self, consumer: Consumer, offsets: Offsets) -> None:
         """1. Results acknowledged. 2. Changelog acknowledged. 3. Offsets."""
         self._acknowledged()  # 1
-        failpoint("produced")
+        failpoint("produced", self._agent)
         for send in self._later:
             send()
         self._later.clear()
         self._acknowledged()  # 2
-        failpoint("offsets-added")
+        failpoint("offsets-added", self._agent)
+        failpoint("committing", self._agent)
         try:
             consumer.commit(offsets=list(offsets), asynchronous=False)  # 3
         except KafkaException as error:
