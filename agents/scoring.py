@@ -6,11 +6,12 @@ is to be published. `stream.step` publishes it in one transaction, and keeps the
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.breaker import CircuitBreaker
 from agents.reporting import Judged, alert_record, decision_records
 from agents.tables import ListTable, RiskTable
 from models.batch import PaymentBatch, from_transactions
@@ -46,12 +47,18 @@ class Scoring:
     slot: int
     clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     """For `decided_at` only: no feature knows it."""
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
 
     def compute(self, batch: Batch, applied: dict[int, int]) -> Outputs:
-        """Judge a batch; `applied` is, by partition, the offset up to which payments are in the state already."""
+        """Judge a batch; `applied` is, by partition, the offset up to which payments are in the state already.
+
+        Raises `Stop` where the circuit breaker trips.
+        """
         outputs = Outputs()
         transactions, rejected = decode_transactions(batch.values, batch.keys)
-        where = np.delete(np.arange(len(batch)), [reject.index for reject in rejected])
+        unreadable = [reject.index for reject in rejected]
+        self.breaker.see(batch.partitions, batch.offsets, unreadable)
+        where = np.delete(np.arange(len(batch)), unreadable)
         self._dead_letters(outputs, batch, rejected)
         outputs.counts = {"dead_letters": len(rejected), "payments": len(transactions)}
         if not transactions:

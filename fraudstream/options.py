@@ -50,6 +50,10 @@ MaxPollIntervalMs = Annotated[
 TransactionTimeoutMs = Annotated[
     int | None, typer.Option("--transaction-timeout-ms", help="The brokers abort a transaction open for so long, ms.")
 ]
+RejectLimit = Annotated[
+    int | None,
+    typer.Option("--reject-limit", help="Unreadable payments in a row with which a worker stops; 0: it never does."),
+]
 ArenaRows = Annotated[int | None, typer.Option("--arena-rows", help="Payers held in memory, at most.")]
 MetricsPort = Annotated[
     int | None, typer.Option("--metrics-port", help="Port of metrics and health; 0 takes any free one.")

@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(10_000, ge=1_000, le=1_800_000, description=help_of(options.SessionTimeoutMs))
     max_poll_interval_ms: int = Field(300_000, ge=1_000, le=3_600_000, description=help_of(options.MaxPollIntervalMs))
     transaction_timeout_ms: int = Field(10_000, ge=1_000, le=900_000, description=help_of(options.TransactionTimeoutMs))
+    reject_limit: int = Field(1_000, ge=0, le=1_000_000_000, description=help_of(options.RejectLimit))
     arena_rows: int = Field(262_144, ge=1024, le=50_000_000, description=help_of(options.ArenaRows))
     metrics_port: int = Field(9108, ge=0, le=65_535, description=help_of(options.MetricsPort))
     log_format: Literal["console", "json"] = Field("console", description=help_of(options.LogFormat))

@@ -12,6 +12,7 @@ from typing import Any
 from mode import Service
 from mode.worker import Worker as ModeWorker
 
+from agents.breaker import REJECT_LIMIT, CircuitBreaker
 from agents.entities import Entities
 from agents.labels import Labels
 from agents.scoring import Scoring
@@ -62,6 +63,8 @@ class WorkerSettings:
     model: Path
     challengers: tuple[Path, ...] = ()
     policy: Path | None = None
+    reject_limit: int = REJECT_LIMIT
+    """Unreadable payments in a row with which the worker stops; 0: it never does."""
     metrics_port: int = 9108
     accept_state_loss: bool = False
     """Start even where the state is behind the committed offsets, with what there is of it."""
@@ -105,6 +108,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
         topics=topics,
         activity_partitions=partitions[topics.entity_activity],
         slot=settings.kafka.slot,
+        breaker=CircuitBreaker(settings.reject_limit, topics.dead_letter),
     )
     entity_rows = replace(settings.state, arena_rows=ENTITIES_PER_PAYER * settings.state.arena_rows)
     entities = Entities(KeyedState(ENTITY_CODEC, home / "entities", entity_rows), topics.entity_risk)
@@ -165,6 +169,7 @@ class Running:
         self._followers: list[TopicFollower] = []
         self._states: dict[str, KeyedState] = {}
         self._sources: list[BatchTopic] = []
+        self._runners: list[StepRunner] = []
         self._ends: list[Callable[[], None]] = []
         self._failure: FraudStreamError | None = None
         self._turned = time.monotonic()
@@ -225,14 +230,11 @@ class Running:
 
         async def steps(stream: AsyncIterator[Batch]) -> None:
             async for batch in stream:
-                try:
-                    await runner.run(batch)
-                except FraudStreamError as error:
-                    self.fail(error)
-                    return
+                await runner.run(batch)
 
         self._app.agent(source.channel, name=name)(steps)
         self._sources.append(source)
+        self._runners.append(runner)
         if state is not None:
             self._states[name] = state
         self._ends.append(producer.close)
@@ -253,6 +255,7 @@ class Running:
 
     def ready(self) -> dict[str, bool]:
         ready = {f"partitions of {source.agent}": source.is_ready() for source in self._sources}
+        ready["steps"] = not any(runner.failing for runner in self._runners)
         return ready | {"tables": all(follower.ready for follower in self._followers)}
 
     def run(self) -> None:
