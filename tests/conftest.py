@@ -10,6 +10,11 @@ from confluent_kafka.admin import AdminClient, NewTopic, TopicMetadata
 from stream.local_broker import LocalBroker
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", choices=("quick", "full"), default="quick", help="form of the fault suite")
+    parser.addoption("--faults-seed", type=int, help="seed of everything random in the fault suite")
+
+
 @pytest.fixture(scope="session")
 def broker() -> Iterator[LocalBroker]:
     """A real Kafka for the whole test session; started when the first test asks for it. See `bootstrap_servers`."""
