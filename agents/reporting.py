@@ -17,7 +17,8 @@ from models.scoring import Scorer, Scores
 from schemas.alert import Alert, ModelRef, Source, alert_id
 from schemas.decision import MAX_ROWS, DecisionMeta, encode_decisions
 
-FLAGS = ((engine.ID_CONFLICT, "id_conflict"), (engine.LATE, "late"), (engine.CLAMPED, "clamped"), (engine.REDO, "redo"))
+FLAGS = ((engine.ID_CONFLICT, "id_conflict"), (engine.LATE, "late"), (engine.CLAMPED, "clamped"))
+"""What an alert may say of its payment. A duplicate or a redo is never alerted."""
 
 
 @dataclass(frozen=True)

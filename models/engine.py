@@ -46,7 +46,8 @@ FIRST_PAYEE = 16
 NEW_DEVICE = 32
 NEW_SIM = 64
 REDO = 128
-"""Set by the caller: the payer's record holds this payment already; it is scored, the record stays."""
+"""Set by the caller: the payer's record holds this payment already. It is scored, the record stays. Its features are
+those of one who paid it before, and whether it is a duplicate cannot be told: its own trace is in the record."""
 
 AHEAD_MS = 300_000
 TTL_MS = 400 * 86_400_000
@@ -81,7 +82,8 @@ def _compute(payments, states, rows, risk, status, features):
         if s.payments > 0 and time_ms - s.last_seen_ms > TTL_MS:
             _forget(s)
         digest = content_digest(p)
-        bits |= _recognise(s, p.id, digest)
+        if bits & REDO == 0:
+            bits |= _recognise(s, p.id, digest)
         if time_ms < s.last_seen_ms:
             bits |= LATE
         if find(s.payee_token, s.payees, p.payee) < 0:

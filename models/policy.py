@@ -2,7 +2,8 @@
 
 The first line that holds decides:
 
-    1. duplicate      the same payment again: never flagged twice (a redo after a crash is no duplicate)
+    1. duplicate      the same payment again: never flagged twice; nor is a redo, a payment that the state holds
+                      already: what followed from it was published before the state was written
     2. block list     flagged
     3. firm rules     flagged, even where an allow list speaks for the payment
     4. allow list     not flagged
@@ -176,7 +177,7 @@ class Decider:
         self._rules(decisions, features, status, firm=True)
         if listed is not None:
             self._list(decisions, listed, BLOCK, _on(listed, BLOCK), True)
-        decisions.flagged[(status & (DUPLICATE | REDO)) == DUPLICATE] = False
+        decisions.flagged[(status & (DUPLICATE | REDO)) != 0] = False
         return decisions
 
     def _list(self, decisions: Decisions, hits: Codes, bit: int, where: NDArray[np.bool_], flag: bool) -> None:

@@ -67,7 +67,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A flagged payment. Carries tokens only: no VPA, device id or phone number."""
 
     alert_id: Annotated[str, Meta(min_length=1, max_length=300)]
-    """`topic-partition-offset` of the payment: the same after a redo, so repeats can be dropped."""
+    """`topic-partition-offset` of the payment: the same each time it is judged, so repeats can be dropped."""
     transaction_id: TransactionId
     """The payment's id."""
     event_time: EventTime
@@ -113,5 +113,5 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def alert_id(topic: str, partition: int, offset: int) -> str:
-    """The alert's id: made of the payment's place only, so that a redo gives the same one."""
+    """The alert's id: made of the payment's place only, so that judging it again gives the same one."""
     return f"{topic}-{partition}-{offset}"

@@ -98,10 +98,10 @@ MULE = {"payee_mule_flag": 1, "amount_rupees": 5000}
         ({"payee": ALLOW | BLOCK | WATCH}, True, "list", "block:payee"),
         ({"status": ID_CONFLICT, "payee": BLOCK}, True, "list", "block:payee"),
         ({"payer": BLOCK, "sim": BLOCK}, True, "list", "block:payer"),
-        # a duplicate is never flagged again; a redo is the same payment's first time
+        # neither a duplicate nor what the state holds already is flagged again
         ({"score": FRAUD, "status": DUPLICATE}, False, "model", None),
         ({"payee": BLOCK, "status": DUPLICATE}, False, "list", "block:payee"),
-        ({"score": FRAUD, "status": DUPLICATE | REDO}, True, "model", None),
+        ({"score": FRAUD, "status": REDO}, False, "model", None),
     ],
 )
 def test_the_first_line_of_the_precedence_that_holds_decides(decide, given, flagged, by, rule):
