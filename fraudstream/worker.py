@@ -33,7 +33,7 @@ from stream.health import HealthServer
 from stream.keyed_state import DirectoryLock, KeyedState
 from stream.logs import logger
 from stream.metrics import METRICS
-from stream.restore import Restorer
+from stream.restore import Progress, Restorer
 from stream.settings import ConsumerSettings, KafkaSettings, ProducerSettings, RestoreSettings, StateSettings
 from stream.step import Outputs, StepRunner
 from stream.table import TopicFollower
@@ -199,6 +199,7 @@ class Running:
                 changelog,
                 state,
                 RestoreSettings(),
+                agent=name,
                 exact=exact,
                 accept_loss=settings.accept_state_loss,
             )
@@ -210,9 +211,8 @@ class Running:
             if restorer is None:
                 return committed
 
-            def progress(records: int, left: int) -> None:
-                METRICS.restore_records.labels(name, partition).set(records)
-                METRICS.restore_left.labels(name, partition).set(left)
+            def progress(now: Progress) -> None:
+                METRICS.restoring(name, partition, now.records, now.left, now.seconds_left)
 
             restored = restorer.restore(partition, committed, still_ours, progress)
             runner.prepared(partition, restored.checkpoint)

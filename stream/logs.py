@@ -51,6 +51,8 @@ ALLOWED = frozenset(
         "policy_version",
         "attempt",
         "code",
+        "left",
+        "seconds_left",
     ]
 )
 

@@ -71,6 +71,12 @@ class Metrics:
             "agent",
             "partition",
         )
+        self.restore_seconds_left = gauge(
+            "restore_seconds_left",
+            "Seconds that the restore in progress still takes, at its pace so far",
+            "agent",
+            "partition",
+        )
         self.state_rows = gauge("state_rows_in_memory", "State records in the arena", "agent")
         self.table_rows = gauge("table_records", "Records read from a table topic since the start", "table")
         self.model_rejected = counter("model_rejected_total", "Model bundles that failed verification")
@@ -91,6 +97,12 @@ class Metrics:
             self.alerts.labels(band, decided_by).inc()
         if oldest_ms is not None:
             self.latency.observe(max(0.0, time.time() - oldest_ms / 1000))
+
+    def restoring(self, agent: str, partition: int, records: int, left: int, seconds_left: float) -> None:
+        """How far a restore is."""
+        self.restore_records.labels(agent, partition).set(records)
+        self.restore_left.labels(agent, partition).set(left)
+        self.restore_seconds_left.labels(agent, partition).set(seconds_left)
 
     def described(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """Name, kind, description and labels of each metric, in order."""

@@ -7,27 +7,29 @@
    An open transaction holds the end back, so waiting for it waits for the marker.
 4. The reserved key's position must agree with the committed offset.
 
-Every wait has a limit. A disagreement stops the worker; nothing is guessed.
+Every wait has a limit. A disagreement stops the worker; nothing is guessed. A restore that is cut short goes on from
+the checkpoint of its last batch that reached the disk.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream.admin import topic_id
-from stream.changelog import POSITION_KEY, Checkpoint, decode_position
+from stream.changelog import Checkpoint
 from stream.errors import Retry, Stop, translated
 from stream.failpoints import failpoint
 from stream.keyed_state import KeyedState
 from stream.librdkafka import reader
 from stream.logs import logger
+from stream.replay import REBUILD, Replay
 from stream.settings import KafkaSettings, RestoreSettings
 
 log = logger("restore")
 POLL_S = 0.2
-REBUILD = "restore the topic, rebuild, or accept the loss: docs/operations.md, When state and offsets disagree"
+TELL_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,18 @@ class Restored:
     """Changelog records replayed."""
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a restore is."""
+
+    records: int
+    """Changelog records replayed."""
+    left: int
+    """Offsets still to read; compaction and transactions leave gaps, so there are fewer records."""
+    seconds_left: float
+    """At the pace so far."""
+
+
 class Restorer:
     """Restores partitions of one agent's state from its changelog topic."""
 
@@ -51,6 +65,7 @@ class Restorer:
         state: KeyedState,
         settings: RestoreSettings,
         *,
+        agent: str = "",
         exact: bool,
         accept_loss: bool = False,
     ) -> None:
@@ -58,6 +73,7 @@ class Restorer:
         self._changelog = changelog
         self._state = state
         self._settings = settings
+        self._agent = agent
         self._exact = exact
         self._accept_loss = accept_loss
 
@@ -66,12 +82,11 @@ class Restorer:
         partition: int,
         committed: int,
         still_ours: Callable[[], bool] = lambda: True,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Restored:
         """Make one partition ready; `committed` is the group's stable offset, negative for none.
 
-        `progress` is told records replayed and changelog offsets left. Raises `Stop` when state and offsets disagree,
-        `Retry` once the partition is no longer ours.
+        Raises `Stop` when state and offsets disagree, `Retry` once the partition is no longer ours.
         """
         started = time.monotonic()
         identity = topic_id(self._kafka, self._changelog)
@@ -81,6 +96,7 @@ class Restorer:
         self._agree(partition, checkpoint.source_offset, committed)
         log.info(
             "partition restored",
+            agent=self._agent,
             partition=partition,
             records=records,
             offset=checkpoint.source_offset,
@@ -132,68 +148,75 @@ class Restorer:
         checkpoint: Checkpoint,
         high: int,
         still_ours: Callable[[], bool],
-        progress: Callable[[int, int], None] | None,
+        progress: Callable[[Progress], None],
     ) -> tuple[Checkpoint, int]:
-        position, offset, total = checkpoint.source_offset, checkpoint.changelog_offset, 0
-        if offset >= high:
+        if checkpoint.changelog_offset >= high:
             return checkpoint, 0
+        replay = Replay(self._state, self._changelog, partition, checkpoint)
+        pace = _Pace(checkpoint.changelog_offset, high)
         consumer = Consumer(reader(self._kafka))
-        consumer.assign([TopicPartition(self._changelog, partition, offset)])
-        last_news = time.monotonic()
-        ended = False
+        consumer.assign([TopicPartition(self._changelog, partition, checkpoint.changelog_offset)])
+        last_news, troubled, ended = time.monotonic(), False, False
         try:
             while not ended:
                 if not still_ours():
                     raise Retry(f"partition {partition} was given up during its restore")
                 messages = consumer.consume(1, timeout=POLL_S)
                 messages += consumer.consume(self._settings.batch, timeout=0)  # what is there, without waiting for more
-                failpoint("restoring")
-                records = []
-                for message in messages:
-                    error = message.error()
-                    if error is None:
-                        key, value = message.key(), message.value()
-                        if key == POSITION_KEY:
-                            position = self._position(partition, value)
-                        else:
-                            records.append((key, value))
-                        offset = message.offset() + 1
-                    elif error.code() == KafkaError._PARTITION_EOF:
-                        ended = message.offset() >= high
-                        offset = max(offset, message.offset())
-                    else:
-                        self._check(partition, error)
-                if offset > checkpoint.changelog_offset or ended:
-                    last_news = time.monotonic()
-                    checkpoint = Checkpoint(position, offset, checkpoint.topic_id)
-                    self._state.restore(partition, records, checkpoint)
-                    total += len(records)
-                    if progress:
-                        progress(total, max(0, high - offset))
+                failpoint("restoring", self._agent)
+                good = [message for message in messages if message.error() is None]
+                end, trouble = self._errors(partition, messages)
+                ended = end >= high
+                before = replay.checkpoint
+                replay.take(good, end)
+                if replay.checkpoint != before or ended:
+                    last_news, troubled = time.monotonic(), False
+                    progress(pace.at(replay.records, replay.checkpoint.changelog_offset))
+                    self._tell(partition, pace)
                 elif time.monotonic() - last_news > self._settings.stalled_timeout_s:
-                    raise Stop(
-                        f"{self._changelog}-{partition} ends at {offset}, short of {high}, and nothing more comes",
-                        hint="a transaction may hang: look for it with `kafka-transactions.sh find-hanging`",
-                    )
+                    self._stalled(partition, replay.checkpoint.changelog_offset, high, troubled or trouble)
+                troubled = troubled or trouble
         finally:
             consumer.close()
-        return checkpoint, total
+        return replay.checkpoint, replay.records
 
-    def _check(self, partition: int, error: KafkaError) -> None:
-        """Raises what ends the restore; the rest is weather, and the limit of the wait stands."""
-        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            raise Stop(f"the changelog {self._changelog}-{partition} was truncated while it was read", hint=REBUILD)
-        problem = translated(error, f"reading {self._changelog}-{partition}")
-        if not isinstance(problem, Retry):
-            raise problem
+    def _errors(self, partition: int, messages: list[Message]) -> tuple[int, bool]:
+        """Where the partition ended, -1 if it did not; and whether the brokers are in trouble, which passes.
 
-    def _position(self, partition: int, value: bytes | None) -> int:
-        try:
-            return decode_position(value or b"")
-        except ValueError as error:
-            raise Stop(
-                f"the changelog {self._changelog}-{partition} holds a position that is none", hint=REBUILD
-            ) from error
+        Raises what ends the restore.
+        """
+        end, trouble = -1, False
+        for message in messages:
+            error = message.error()
+            if error is None:
+                continue
+            if error.code() == KafkaError._PARTITION_EOF:
+                end = message.offset()
+            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+                raise Stop(f"the changelog {self._changelog}-{partition} was truncated while it was read", hint=REBUILD)
+            else:
+                problem = translated(error, f"reading {self._changelog}-{partition}")
+                if not isinstance(problem, Retry):
+                    raise problem
+                trouble = True
+        return end, trouble
+
+    def _stalled(self, partition: int, offset: int, high: int, trouble: bool) -> None:
+        problem = f"{self._changelog}-{partition} ends at {offset}, short of {high}, and nothing more comes"
+        if trouble:
+            raise Retry(problem)
+        raise Stop(problem, hint="a transaction may hang: look for it with `kafka-transactions.sh find-hanging`")
+
+    def _tell(self, partition: int, pace: "_Pace") -> None:
+        if pace.due():
+            log.info(
+                "restoring",
+                agent=self._agent,
+                partition=partition,
+                records=pace.now.records,
+                left=pace.now.left,
+                seconds_left=round(pace.now.seconds_left, 1),
+            )
 
     def _agree(self, partition: int, position: int, committed: int) -> None:
         if position == max(committed, -1) or (committed < 0 and position <= 0):
@@ -209,3 +232,25 @@ class Restorer:
         if not self._accept_loss:
             raise Stop(problem, hint=REBUILD)
         log.warning("going on without the lost state", reason=problem)
+
+
+class _Pace:
+    """How fast offsets pass, from the first batch's start."""
+
+    def __init__(self, first: int, high: int) -> None:
+        self._first, self._high = first, high
+        self._started = self._told = time.monotonic()
+        self.now = Progress(0, high - first, float("inf"))
+
+    def at(self, records: int, offset: int) -> Progress:
+        passed, left = offset - self._first, max(0, self._high - offset)
+        seconds = time.monotonic() - self._started
+        self.now = Progress(records, left, left * seconds / passed if passed else float("inf"))
+        return self.now
+
+    def due(self) -> bool:
+        """Whether it is time to tell again."""
+        if time.monotonic() - self._told < TELL_EVERY_S:
+            return False
+        self._told = time.monotonic()
+        return True

@@ -22,7 +22,7 @@ from stream.admin import topic_id
 from stream.changelog import POSITION_KEY, encode_position
 from stream.errors import Retry, Stop
 from stream.keyed_state import KeyedState
-from stream.restore import Restorer
+from stream.restore import Progress, Restorer
 from stream.settings import KafkaSettings, RestoreSettings, StateSettings
 
 pytestmark = pytest.mark.broker
@@ -61,6 +61,13 @@ class Owner:
         self.begin(counts, position)
         self.producer.commit_transaction(WAIT_S)
 
+    def forget(self, k: int, position: int) -> None:
+        """A step that deletes a key."""
+        self.producer.begin_transaction()
+        self.producer.produce(self.changelog, None, key(k), partition=0)
+        self.producer.produce(self.changelog, encode_position(position), POSITION_KEY, partition=0)
+        self.producer.commit_transaction(WAIT_S)
+
 
 class Bench:
     """A changelog, its owner, and the state that is restored from it."""
@@ -79,8 +86,10 @@ class Bench:
     def fresh(self) -> KeyedState:
         return KeyedState(self.codec, self.directory, StateSettings(self.directory, arena_rows=100))
 
-    def restorer(self, *, exact: bool = True, accept_loss: bool = False, stalled_s: float = 20.0) -> Restorer:
-        settings = RestoreSettings(stalled_timeout_s=stalled_s)
+    def restorer(
+        self, *, exact: bool = True, accept_loss: bool = False, stalled_s: float = 20.0, batch: int = 10_000
+    ) -> Restorer:
+        settings = RestoreSettings(stalled_timeout_s=stalled_s, batch=batch)
         return Restorer(self.kafka, self.changelog, self.state, settings, exact=exact, accept_loss=accept_loss)
 
     def restart(self) -> None:
@@ -88,8 +97,10 @@ class Bench:
         self.state = self.fresh()
 
     def counts(self, *keys: int) -> list[int]:
-        self.state.begin()
-        return self.state.records["count"][self.state.rows(0, [key(k) for k in keys])].tolist()
+        step = self.state.begin()
+        found: list[int] = self.state.records["count"][self.state.rows(0, [key(k) for k in keys])].tolist()
+        self.state.keep(step)
+        return found
 
 
 @pytest.fixture
@@ -117,6 +128,36 @@ def test_only_what_is_missing_locally_is_replayed(bench):
     assert bench.counts(6, 7) == [1, 2]
 
 
+def test_the_latest_record_of_a_key_counts_and_a_deleted_key_is_gone(bench):
+    for count in range(1, 6):
+        bench.owner.step({1: count, 2: count}, 10 * count)
+    bench.owner.forget(2, 60)
+    assert bench.restorer().restore(0, 60).records == 11
+    assert bench.counts(1, 2) == [5, 0]
+    assert bench.state.get(0, key(2)) is None
+
+
+def test_a_restore_that_was_cut_short_goes_on_where_it_was(bench):
+    bench.owner.step(dict.fromkeys(range(100), 1), 100)
+    seen: list[Progress] = []
+    with pytest.raises(Retry, match="given up"):
+        bench.restorer(batch=19).restore(0, 100, still_ours=lambda: len(seen) < 3, progress=seen.append)
+    bench.restart()
+    assert 20 <= seen[-1].records < 100
+    assert bench.restorer().restore(0, 100).records == 100 - seen[-1].records
+    assert bench.counts(0, 99) == [1, 1]
+
+
+def test_its_progress_counts_down_to_nothing(bench):
+    bench.owner.step(dict.fromkeys(range(100), 1), 100)
+    seen: list[Progress] = []
+    bench.restorer(batch=19).restore(0, 100, progress=seen.append)
+    lefts = [progress.left for progress in seen]
+    assert lefts == sorted(lefts, reverse=True)
+    assert seen[-1] == Progress(100, 0, 0.0)
+    assert seen[0].seconds_left > 0
+
+
 def test_a_group_without_offsets_starts_at_the_beginning(bench):
     restored = bench.restorer().restore(0, -1001)
     assert restored.source_offset == -1
@@ -137,7 +178,7 @@ def test_it_waits_for_the_changelogs_own_commit_marker(bench):
     bench.owner.begin({1: 2}, 20)
     reading = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        restored = pool.submit(bench.restorer().restore, 0, 20, progress=lambda records, left: reading.set())
+        restored = pool.submit(bench.restorer().restore, 0, 20, progress=lambda now: reading.set())
         assert reading.wait(WAIT_S)
         assert not restored.done()
         bench.owner.producer.commit_transaction(WAIT_S)
