@@ -74,6 +74,8 @@ class Found:
     """By agent; empty if nobody looked."""
     offsets: dict[str, dict[int, int]]
     """By agent and partition, the committed ones."""
+    activity: list[tuple[int, int, bytes]]
+    """Partition, offset and value of the records of entity activity, in order of each partition."""
     risk: pl.DataFrame
     """kind:token and risk of each entity, as published last."""
     unread: list[str] = field(default_factory=list)
@@ -93,6 +95,7 @@ def read(bank: Bank, *, states: bool = True) -> Found:
         changelogs={agent: _changelog(bank, topic) for agent, topic in changelogs.items()},
         disks={agent: _disks(bank, agent, unread) for agent in AGENTS} if states else {},
         offsets={agent: bank.offsets(agent) for agent in AGENTS},
+        activity=[(m.partition(), m.offset(), m.value()) for m in messages(bank, bank.topics.entity_activity)],
         risk=_risk(bank),
         unread=unread,
     )

@@ -95,6 +95,7 @@ class Replay:
             partition: frame.sort("offset")
             for (partition,), frame in first.partition_by("partition", as_dict=True).items()
         }
+        self._told = found.activity
         self._nothing = found.decisions.clear()
         self._payers: dict[int, GrowingArena] = {}
         self._judged: list[pl.DataFrame] = []
@@ -187,14 +188,14 @@ class Replay:
         """What was told, and the records that follow from it, as the entities agent keeps them."""
         arenas: dict[int, GrowingArena] = {}
         told = [np.zeros(0, dtype=ACTIVITY)]
-        for message in messages(self._bank, self._bank.topics.entity_activity):
-            activity = decode_activity(message.value())
-            arena = arenas.setdefault(message.partition(), GrowingArena(ENTITY))
+        for partition, offset, value in self._told:
+            activity = decode_activity(value)
+            arena = arenas.setdefault(partition, GrowingArena(ENTITY))
             keys = entity_state.as_bytes(entity_state.entity_keys(activity["kind"], activity["token"]))
             rows = arena.rows(keys)
             entity_state.update(activity, arena.records, rows)
             told.append(activity[activity["flags"] & (OUTFLOW | FRAUD) == 0])
-            self._ends["entities"][message.partition()] = message.offset() + 1
+            self._ends["entities"][partition] = offset + 1
         frames, records, known = [], [np.zeros(0, dtype=ENTITY)], 0
         for partition, arena in arenas.items():
             columns = {
