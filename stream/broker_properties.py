@@ -6,6 +6,8 @@ from typing import Literal
 
 HOST = "127.0.0.1"
 NODE_ID = 1
+VOTERS = "controller.quorum.voters"
+"""The property that names the controllers of a cluster of several."""
 
 Heap = Literal["test", "bench"]
 

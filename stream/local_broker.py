@@ -25,7 +25,7 @@ from schemas.errors import FraudStreamError
 from stream.broker_directory import BrokerDirectory, RunningBroker
 from stream.broker_jars import JarError, ensure_jars
 from stream.broker_process import POLL_S, ProcessIdentity, end, launch
-from stream.broker_properties import HOST, JVM_OPTIONS, Heap, as_text, jvm_options, server_properties
+from stream.broker_properties import HOST, JVM_OPTIONS, VOTERS, Heap, as_text, jvm_options, server_properties
 
 START_ATTEMPTS = 3
 """A free port may be taken by someone else before the broker has it."""
@@ -44,7 +44,9 @@ class BrokerSettings:
     controller_port: int = 0
     heap: Heap = "test"
     properties: Mapping[str, str] = field(default_factory=dict)
-    """Further server properties, in Kafka's names."""
+    """Further server properties, in Kafka's names. With controller.quorum.voters, it is one broker of several."""
+    cluster_id: str | None = None
+    """Of the cluster that it belongs to; none is a cluster of its own."""
     start_timeout_s: float = 60.0
     stop_timeout_s: float = 15.0
 
@@ -144,9 +146,10 @@ class LocalBroker:
                 self._end_process()
 
     def _format(self, place: BrokerDirectory, java: Sequence[str]) -> str:
-        """Prepares an empty data directory; returns the new cluster's id."""
-        cluster_id = _new_cluster_id()
-        command = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", str(place.properties)]
+        """Prepares an empty data directory; returns the cluster's id."""
+        cluster_id = self.settings.cluster_id or new_cluster_id()
+        alone = [] if VOTERS in self.settings.properties else ["--standalone"]
+        command = ["kafka.tools.StorageTool", "format", *alone, "-t", cluster_id, "-c", str(place.properties)]
         with place.log.open("ab") as log:
             done = subprocess.run(
                 [*java, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
@@ -213,7 +216,7 @@ def _ports(settings: BrokerSettings) -> tuple[int, int]:
         return first.getsockname()[1], second.getsockname()[1]
 
 
-def _new_cluster_id() -> str:
+def new_cluster_id() -> str:
     """A random id as Kafka writes them; one that begins with a dash would read as an option."""
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
