@@ -24,6 +24,7 @@ from stream.table import Record
 
 log = logger("tables")
 VALUES_CODEC = RecordCodec(VALUES, version=1, histories=())
+VERSION_KEY = b"version"
 KEY_BYTES = 17
 _ONE = 0
 """The table is one database, whatever the partitions of its topic."""
@@ -42,8 +43,8 @@ class RiskTable:
         self._state = KeyedState(VALUES_CODEC, directory, settings)
         self._topic_id = topic_id
         checkpoint = self._state.open(_ONE)
-        if checkpoint is not None and checkpoint.topic_id != topic_id:
-            log.warning("the topic of entity risk was made again, reading it from its start")
+        if checkpoint is not None and (checkpoint.topic_id != topic_id or self._version() != VALUES_CODEC.version):
+            log.warning("the topic of entity risk was made again, or another build kept it: reading it from its start")
             self._state.wipe(_ONE)
             self._state.open(_ONE)
         self._lock = threading.Lock()
@@ -52,6 +53,11 @@ class RiskTable:
 
     def _remember(self, keys: Sequence[bytes]) -> None:
         self._published.add(np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, KEY_BYTES))
+
+    def _version(self) -> int:
+        """Version of the values on disk. They are a cache: those of another version are read again, not upgraded."""
+        value = self._state.get(_ONE, VERSION_KEY)
+        return value[0] if value else 1  # the first build kept none
 
     def next_offset(self, partition: int) -> int:
         value = self._state.get(_ONE, b"offset:%d" % partition)
@@ -68,10 +74,11 @@ class RiskTable:
         encoded = VALUES_CODEC.encode(values, np.arange(len(keys)))
         gone = [(key, None) for key, value in latest.items() if value is None]
         offset = (b"offset:%d" % partition, b"%d" % next_offset)
+        version = (VERSION_KEY, bytes([VALUES_CODEC.version]))
         with self._lock:
             self._remember(keys)
             self._state.restore(
-                _ONE, [*zip(keys, encoded, strict=True), *gone, offset], Checkpoint(-1, 0, self._topic_id)
+                _ONE, [*zip(keys, encoded, strict=True), *gone, offset, version], Checkpoint(-1, 0, self._topic_id)
             )
             self._state.refresh(_ONE, [*keys, *(key for key, _ in gone)], [*encoded, *(None for _ in gone)])
 
@@ -96,8 +103,9 @@ class RiskTable:
         values = np.zeros(len(keys), dtype=VALUES)
         known = np.flatnonzero(self.may_know(keys))
         with self._lock:
-            self._state.begin()
+            step = self._state.begin()
             values[known] = self._state.records[self._state.rows(_ONE, as_bytes(keys[known]))]
+            self._state.keep(step)
         return values
 
     def close(self) -> None:

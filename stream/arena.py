@@ -1,7 +1,8 @@
 """A bounded number of decoded records in memory, over all partitions of one agent; least recently used ones leave.
 
-A row is pinned while the step that used it is unfinished: `begin` starts a step, `discard` takes back what a failed
-one touched. Rows leave in bulk, because finding the oldest costs the same for one as for many.
+A row is pinned while a step that used it is unfinished: `begin` starts a step, `keep` ends it and all before it,
+`discard` takes back what every unfinished one touched. Rows leave in bulk, because finding the oldest costs the same
+for one as for many.
 """
 
 from collections.abc import Sequence
@@ -27,13 +28,19 @@ class Arena:
         self._used_in = np.zeros(capacity, dtype=np.int64)
         self._free = list(range(capacity - 1, -1, -1))
         self._step = 0
+        self._kept = 0
 
     def __len__(self) -> int:
         return self.records.size - len(self._free)
 
-    def begin(self) -> None:
-        """A new step: rows of earlier steps may leave from now on."""
+    def begin(self) -> int:
+        """A new step; its number."""
         self._step += 1
+        return self._step
+
+    def keep(self, step: int) -> None:
+        """A step is finished, and with it all before it: rows that no later one used may leave from now on."""
+        self._kept = max(self._kept, step)
 
     def find(self, partition: int, keys: Sequence[bytes]) -> NDArray[np.int64]:
         """(n,) rows of `keys`, -1 for those not here. Those found are pinned to this step."""
@@ -59,8 +66,9 @@ class Arena:
         return added
 
     def discard(self) -> None:
-        """Forget every row that this step used."""
-        self._drop(np.flatnonzero((self._used_in == self._step) & (self._partition != FREE)))
+        """Forget every row that an unfinished step used; there is none afterwards."""
+        self._drop(np.flatnonzero((self._used_in > self._kept) & (self._partition != FREE)))
+        self._kept = self._step
 
     def forget(self, partition: int) -> None:
         """Forget every row of a partition."""
@@ -68,12 +76,12 @@ class Arena:
         self._index.pop(partition, None)
 
     def _evict(self, wanted: int) -> None:
-        unpinned = np.flatnonzero((self._used_in < self._step) & (self._partition != FREE))
+        unpinned = np.flatnonzero((self._used_in <= self._kept) & (self._partition != FREE))
         count = max(wanted - len(self._free), self.records.size // EVICT_SHARE)
         if unpinned.size + len(self._free) < wanted:
             raise Stop(
-                f"one step needs {wanted} more rows, the arena has {self.records.size}",
-                hint="raise arena_rows to at least twice max_batch",
+                f"unfinished steps need {wanted} more rows, the arena has {self.records.size}",
+                hint="raise arena_rows to at least three times max_batch",
             )
         if count < unpinned.size:
             unpinned = unpinned[np.argpartition(self._used_in[unpinned], count)[:count]]

@@ -1,20 +1,21 @@
 """BatchTopic: a Kafka topic as a Faust channel of batches, through librdkafka.
 
 A thread consumes; an agent iterates `async for batch in batches`. The thread only consumes when the last batch is
-done, so records wait in librdkafka's queue and the next batch is whatever has arrived: a handful when it is quiet,
-thousands under load. It also means that no step is in progress while a rebalance callback runs.
+computed, so records wait in librdkafka's queue and the next batch is whatever has arrived: a handful when it is quiet,
+thousands under load. While a rebalance callback runs, at most one step is being published, and it is waited for.
 
 A partition's life: assigned and paused; prepared (its state restored) in another thread while polling goes on;
 resumed at the committed offset; judged; revoked, when its state is closed. An epoch per partition counts its lives:
-what belongs to an older one is dropped before it becomes a batch.
+what belongs to an older one is dropped before it becomes a batch, and a batch that was fetched in an older one before
+it is computed or committed.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ Release = Callable[[int], None]
 """Told that a partition is no longer ours."""
 NOT_READY = 1 << 62
 """Above every offset."""
+LOST = -1
+"""The epoch of no batch."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Batch:
     offsets: NDArray[np.int64]
     timestamps: NDArray[np.int64]
     """When each was published, epoch ms."""
+    epochs: dict[int, int] = field(default_factory=dict)
+    """By partition, in which of its lives the records were fetched."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -88,7 +93,7 @@ class BatchTopic(Service):
         self._release = release
         self._config = librdkafka.group_consumer(kafka, settings, agent)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{agent}-consumer")
-        self._preparing = ThreadPoolExecutor(1, thread_name_prefix=f"{agent}-restore")
+        self._preparing = ThreadPoolExecutor(settings.restore_threads, thread_name_prefix=f"{agent}-restore")
         self._consumer: Consumer | None = None
         self._lives = 0
         self._epochs: dict[int, int] = {}
@@ -97,12 +102,15 @@ class BatchTopic(Service):
         self._pending: dict[int, Future[int]] = {}
         self._failure: BaseException | None = None
         self._rewind_wanted = False
+        self._not_before = 0.0
         self._ended = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.assigned_once = False
         self.on_failure: Callable[[StreamError], None] = lambda error: None
         """Told of the error that ended the reading."""
+        self.settle: Callable[[float], bool] = lambda timeout_s: True
+        """Waits until no step is being published; False if one still is after so many seconds."""
 
     # What the agent and the step use
 
@@ -112,16 +120,26 @@ class BatchTopic(Service):
         return self._consumer
 
     def done(self) -> None:
-        """The agent is done with its batch: the next one may be fetched."""
+        """The agent has computed its batch: the next one may be fetched."""
         self._idle.set()
 
-    def end(self) -> None:
+    def fail(self, error: StreamError) -> None:
         """Read nothing more: the agent cannot go on."""
         self._ended = True
+        self._failed(error)
 
-    def rewind(self) -> None:
-        """Go back to the committed offsets of every partition, before anything else is read; its state is restored."""
+    def rewind(self, pause_s: float = 0.0) -> None:
+        """Go back to the committed offsets of every partition, before anything else is read; its state is restored.
+
+        Nothing is publishing. Batches fetched before are no longer current.
+        """
+        self._not_before = time.monotonic() + pause_s
         self._rewind_wanted = True
+
+    def is_current(self, batch: Batch) -> bool:
+        """Whether every partition of a batch is still in the life in which the batch was fetched."""
+        over = self._rewind_wanted or self._ended
+        return not over and all(self._epochs.get(p) == epoch for p, epoch in batch.epochs.items())
 
     def is_ready(self) -> bool:
         """Assigned, and every partition restored. A worker without a partition is ready to take one."""
@@ -159,6 +177,9 @@ class BatchTopic(Service):
                         await asyncio.wait_for(self._idle.wait(), timeout=1)
                     except TimeoutError:
                         continue
+                if (pause := self._not_before - time.monotonic()) > 0:
+                    await asyncio.sleep(min(pause, 1))
+                    continue
                 batch = await loop.run_in_executor(self._thread, self._fetch)
                 if batch is not None and not self.should_stop:
                     self._idle.clear()
@@ -187,6 +208,7 @@ class BatchTopic(Service):
     # In the consumer's thread
 
     def _close(self) -> None:
+        self.settle(self._settings.revoke_timeout_ms / 1000)
         for partition in list(self._epochs):
             self._drop(partition)  # first, because a restore in progress asks the consumer
         if self._consumer is not None:
@@ -195,9 +217,9 @@ class BatchTopic(Service):
     def _fetch(self) -> Batch | None:
         """Whatever has arrived, at most `max_batch`; None when there is nothing."""
         if self._rewind_wanted:
-            self._rewind_wanted = False
             # One still in preparation had no part in the failed step.
             self._start_again([p for p in self._epochs if p not in self._pending])
+            self._rewind_wanted = False  # only now: until here, what was fetched before counts as old by this
         self._resume_prepared()
         messages = self.consumer.consume(1, timeout=self._settings.poll_ms / 1000 if not self._pending else 0.01)
         if self._failure is not None:
@@ -227,6 +249,7 @@ class BatchTopic(Service):
             np.fromiter((m.partition() for m in kept), dtype=np.int32, count=count),
             np.fromiter((m.offset() for m in kept), dtype=np.int64, count=count),
             np.fromiter((m.timestamp()[1] for m in kept), dtype=np.int64, count=count),
+            {p: self._epochs[p] for p in {m.partition() for m in kept}},
         )
         for place in batch.next_offsets(self.topic):
             self._ready[place.partition] = place.offset  # whatever comes, no record is handed over twice in one life
@@ -264,11 +287,13 @@ class BatchTopic(Service):
             self._lives += 1
             self._epochs[partition] = self._lives
             self._ready.pop(partition, None)
-            # One thread prepares, so an earlier preparation of this partition has ended before this one begins.
-            self._pending[partition] = self._preparing.submit(self._make_ready, partition, self._lives)
+            before = self._pending.pop(partition, None)
+            self._pending[partition] = self._preparing.submit(self._make_ready, partition, self._lives, before)
 
-    def _make_ready(self, partition: int, epoch: int) -> int:
-        """In the restoring thread: where to go on, once the state is there. Waits for brokers that come back."""
+    def _make_ready(self, partition: int, epoch: int, before: "Future[int] | None") -> int:
+        """In a restoring thread: where to go on, once the state is there. Waits for brokers that come back."""
+        if before is not None:
+            wait([before])  # no two restores of one partition at once; this one was given up, and ends
 
         def still_ours() -> bool:
             return self._epochs.get(partition) == epoch
@@ -310,15 +335,21 @@ class BatchTopic(Service):
             self.consumer.resume([TopicPartition(self.topic, partition)])
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """They are ours until we return: a step that is being published is committed, if it is soon enough."""
         self._give_up(consumer, partitions, "revoked")
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """They may be another's by now: what is not committed is aborted."""
+        for partition in partitions:
+            self._epochs[partition.partition] = LOST
         self._give_up(consumer, partitions, "lost")
 
     def _give_up(self, consumer: Consumer, partitions: list[TopicPartition], why: str) -> None:
-        """No step is in progress here; state is written out and closed before anyone else may have the partition."""
+        """State is written out and closed before anyone else may have the partition."""
         try:
             log.info("partitions given up", agent=self.agent, partitions=[p.partition for p in partitions], reason=why)
+            if not self.settle(self._settings.revoke_timeout_ms / 1000):
+                log.warning("a step takes too long and is aborted", agent=self.agent)
             for partition in partitions:
                 self._drop(partition.partition)
             failpoint("revoked", self.agent)

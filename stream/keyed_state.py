@@ -1,10 +1,11 @@
 """The state of one agent: decoded records in an arena, in front of one RocksDB for each assigned partition.
 
 The life of a step, in this order: `begin`; `rows` (loads what is not in memory); the caller changes `records` in
-place; `changed` encodes; then either `persist` after the commit, or `discard`. Nothing reaches RocksDB before
-Kafka has committed it.
+place; `encode`; then, after the commit, `persist` for each partition and `keep`, or else `discard`. The next step may
+begin before this one is kept. Nothing reaches RocksDB before Kafka has committed it.
 """
 
+import contextlib
 import fcntl
 import shutil
 import threading
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rocksdict import Rdict, WriteBatch
 
+from schemas.errors import NewerVersion
 from stream.arena import Arena
 from stream.changelog import Checkpoint
 from stream.errors import Retry, Stop
@@ -71,6 +73,7 @@ class KeyedState:
         self._arena = Arena(codec.dtype, settings.arena_rows)
         self._databases: dict[int, Rdict] = {}
         self._flushed: dict[int, float] = {}
+        self._unflushed: dict[int, int] = {}
         self._lock = threading.RLock()
 
     @property
@@ -102,7 +105,7 @@ class KeyedState:
                 checkpoint = self._open(partition)
             except Exception as again:
                 raise self._unusable(partition, again) from again
-        self._flushed[partition] = time.monotonic()
+        self._flushed[partition], self._unflushed[partition] = time.monotonic(), 0
         return checkpoint
 
     def _open(self, partition: int) -> Checkpoint | None:
@@ -187,10 +190,15 @@ class KeyedState:
             if known:
                 self._codec.decode([values[i] or b"" for i in known], self._arena.records, rows[known])
 
-    def begin(self) -> None:
-        """A new step begins."""
+    def begin(self) -> int:
+        """A new step begins; its number. Its rows stay in memory until it is kept or discarded."""
         with self._lock:
-            self._arena.begin()
+            return self._arena.begin()
+
+    def keep(self, step: int) -> None:
+        """A step, and all before it, is finished."""
+        with self._lock:
+            self._arena.keep(step)
 
     def rows(self, partition: int, keys: Sequence[bytes]) -> NDArray[np.int64]:
         """(n,) rows of `records` for `keys`, which may repeat; zeros for a key never seen."""
@@ -211,6 +219,8 @@ class KeyedState:
             known = [i for i, value in enumerate(values) if value is not None]
             if known:
                 self._codec.decode([values[i] for i in known], self._arena.records, rows[known])
+        except NewerVersion as error:  # no damage: the changelog has the same
+            raise Stop(str(error), hint=error.hint) from error
         except Exception as error:  # RocksDB raises bare exceptions
             self._rebuild(partition, error)
 
@@ -224,15 +234,38 @@ class KeyedState:
         """The records at `rows` as they are kept."""
         return self._codec.encode(self._arena.records, rows)
 
-    def persist(self, partition: int, keys: Sequence[bytes], values: Sequence[bytes], checkpoint: Checkpoint) -> None:
-        """Write what a committed step changed, with the checkpoint, at once."""
-        self.restore(partition, list(zip(keys, values, strict=True)), checkpoint)
+    def persist(self, partition: int, changes: Sequence[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> None:
+        """Write what a committed step changed, with the checkpoint, at once; a value of None deletes."""
+        self.restore(partition, changes, checkpoint)
+        self.bound_tail(partition, len(changes))
+
+    def bound_tail(self, partition: int, records: int) -> None:
+        """After writing so many records: flush the memtable if it holds more than a restart should have to replay."""
+        self._unflushed[partition] = self._unflushed.get(partition, 0) + records
         now = time.monotonic()
-        if now - self._flushed[partition] > self._settings.flush_every_s:
+        late = now - self._flushed[partition] > self._settings.flush_every_s
+        if late or self._unflushed[partition] > self._settings.unflushed_records // max(1, len(self._databases)):
             self._database(partition).flush(wait=False)
-            self._flushed[partition] = now
+            self._flushed[partition], self._unflushed[partition] = now, 0
+
+    def disk_bytes(self) -> int:
+        """Size of the files of all open partitions."""
+        total = 0
+        for partition in list(self._databases):
+            for file in self.path(partition).glob("*"):
+                with contextlib.suppress(FileNotFoundError):  # compacted away meanwhile
+                    total += file.stat().st_size
+        return total
+
+    def estimated_records(self) -> int:
+        """Records in all open partitions, as RocksDB estimates them."""
+        total = 0
+        for database in list(self._databases.values()):
+            with contextlib.suppress(Exception):  # closed meanwhile; RocksDB raises bare exceptions
+                total += database.property_int_value("rocksdb.estimate-num-keys") or 0
+        return total
 
     def discard(self) -> None:
-        """Forget what the failed step touched; it is loaded again from what is committed."""
+        """Forget what unfinished steps touched; it is loaded again from what is committed."""
         with self._lock:
             self._arena.discard()

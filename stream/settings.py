@@ -41,6 +41,8 @@ class ConsumerSettings:
     max_partition_fetch_bytes: int = 4_194_304
     session_timeout_ms: int = 10_000
     max_poll_interval_ms: int = 300_000
+    restore_threads: int = 2
+    """Partitions restored at once."""
     revoke_timeout_ms: int = 5_000
     """How long a stopping worker waits for the step in progress; below the 10 s that it has after SIGTERM."""
 
@@ -82,11 +84,13 @@ class StateSettings:
     write_buffers_bytes: int = 256 * 2**20
     """All memtables of an agent, over its partitions; the largest is written out when they reach it."""
     flush_every_s: float = 30.0
+    unflushed_records: int = 100_000
+    """Records of an agent, over its partitions, that may be in memtables only: what a restart after a kill replays."""
 
     def __post_init__(self) -> None:
         if self.arena_rows < 1:
             raise SettingsError(
-                f"arena_rows is {self.arena_rows}", hint="keep at least twice as many rows as max_batch"
+                f"arena_rows is {self.arena_rows}", hint="keep at least three times as many rows as max_batch"
             )
 
 

@@ -1,19 +1,22 @@
 """One step of an agent: a batch in, everything that follows from it out, in one transaction.
 
 1. Pin: a new step begins in the state's arena.
-2. Compute: the agent's own function; it may change state records in place and sends nothing.
+2. Compute: the agent's own function; it may change state records in place and sends nothing. Changed records are
+   encoded, so that what is published is this step's, whatever the next one does to them.
 3. Begin the transaction; produce the results, the changelog records, and last the position of each source partition.
 4. Commit, with the source offsets.
 5. Only then write RocksDB: the changed records and the checkpoint, at once for each partition.
 
-If 2 to 4 fail: abort, forget what the step touched, go back to the committed offsets. If 5 fails, nothing is lost: the
-checkpoint stays behind and the changelog brings the database forward.
+3 to 5 of a step overlap 1 and 2 of the next, no deeper: nothing of a step is produced before the one before is
+resolved. If 2 to 4 fail: abort, forget what this step and the next one touched, go back to the committed offsets; what
+was fetched before that is dropped. If 5 fails, nothing is lost: the checkpoint stays behind and the changelog brings
+the database forward.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +25,7 @@ from numpy.typing import NDArray
 
 from stream.batch_topic import Batch, BatchTopic
 from stream.changelog import POSITION_KEY, Checkpoint, encode_position
-from stream.errors import Fenced, Stop, StreamError
+from stream.errors import Fenced, Retry, Stop, StreamError
 from stream.failpoints import failpoint
 from stream.keyed_state import KeyedState
 from stream.logs import logger
@@ -57,6 +60,8 @@ class Outputs:
     """By topic, records without headers as dicts of key, value and optionally partition."""
     changed: dict[int, tuple[list[bytes], NDArray[np.int64]]] = field(default_factory=dict)
     """By source partition, the keys whose state changed and their rows; each key once."""
+    deleted: dict[int, list[bytes]] = field(default_factory=dict)
+    """By source partition, keys whose expired state goes; one that this step changed stays."""
     counts: dict[str, int] = field(default_factory=dict)
     """By metric, see `stream.metrics`."""
     alerts: list[tuple[str, str]] = field(default_factory=list)
@@ -66,10 +71,26 @@ class Outputs:
 
 
 Compute = Callable[[Batch], Outputs]
+Changes = list[tuple[bytes, bytes | None]]
+"""Keys and their records as they are kept; None deletes."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that is computed and not published."""
+
+    number: int
+    """The arena's."""
+    batch: Batch
+    outputs: Outputs
+    changes: dict[int, Changes]
+    """By source partition."""
+    seconds: float
+    """What computing took."""
 
 
 class StepRunner:
-    """Runs an agent's steps, one at a time, in a thread of their own."""
+    """Runs an agent's steps in two threads, one that computes and one that publishes."""
 
     def __init__(
         self,
@@ -87,8 +108,18 @@ class StepRunner:
         self._state = state
         self._changelog = changelog
         self._checkpoints: dict[int, Checkpoint] = {}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{topic.agent}-step")
+        self._computer = ThreadPoolExecutor(1, thread_name_prefix=f"{topic.agent}-compute")
+        self._publisher = ThreadPoolExecutor(1, thread_name_prefix=f"{topic.agent}-publish")
+        self._computing = asyncio.Lock()
+        self._in_flight: Future[None] | None = None
+        self._publishing: asyncio.Task[None] | None = None
         self._failures = 0
+        topic.settle = self.settle
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last step failed, and is to be done again."""
+        return self._failures > 0
 
     def prepared(self, partition: int, checkpoint: Checkpoint) -> None:
         """A partition's state was restored up to `checkpoint`."""
@@ -103,23 +134,53 @@ class StepRunner:
         """By partition of a batch, the offset before which its records are in the state already."""
         return {partition: self.applied(partition) for partition in np.unique(batch.partitions).tolist()}
 
-    async def run(self, batch: Batch) -> None:
-        """Do the step for `batch`, or rewind so that it comes again.
+    def settle(self, timeout_s: float) -> bool:
+        """Wait until no step is being published; False if one still is after so long. For any thread."""
+        return self._in_flight is None or not wait([self._in_flight], timeout_s).not_done
 
-        Raises `Fenced` or `Stop` when the worker must end.
+    async def run(self, batch: Batch) -> None:
+        """Compute the step for `batch`, and begin to publish it once the step before is resolved.
+
+        A step that fails comes again; what must end the worker is reported to the topic's `on_failure`.
         """
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._step, batch)
-            self._failures = 0
-        except (Fenced, Stop):
-            self._topic.end()
-            raise
-        except Exception as error:
-            await self._again(error)
+            step: Step | Exception | None = None
+            async with self._computing:
+                if self._topic.is_current(batch):
+                    try:
+                        step = await self._in(self._computer, self._prepare, batch)
+                    except Exception as error:
+                        step = error
+            if self._publishing is not None:
+                await self._publishing
+            if step is None or not self._topic.is_current(batch):
+                return  # the step before failed, and took this one with it
+            if isinstance(step, Exception):
+                await self._failed(step)
+            else:
+                self._in_flight = self._publisher.submit(self._publish, step)
+                self._publishing = asyncio.create_task(self._published(self._in_flight))
         finally:
             self._topic.done()
 
-    async def _again(self, error: Exception) -> None:
+    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[Batch], Step], batch: Batch) -> Step:
+        return await asyncio.get_running_loop().run_in_executor(thread, work, batch)
+
+    async def _published(self, publishing: "Future[None]") -> None:
+        try:
+            await asyncio.wrap_future(publishing)
+            self._failures = 0
+        except Exception as error:
+            async with self._computing:  # the next step may be computing on the records of this one
+                await self._failed(error)
+
+    async def _failed(self, error: Exception) -> None:
+        """Forget what unfinished steps touched; then go back, or end. Nothing is computing or publishing here."""
+        if self._state is not None:
+            self._state.discard()
+        if isinstance(error, Fenced | Stop):
+            self._topic.fail(error)
+            return
         self._failures += 1
         ours = isinstance(error, StreamError)
         log.warning(
@@ -127,73 +188,81 @@ class StepRunner:
             agent=self._topic.agent,
             attempt=self._failures,
             error=str(error) if ours else type(error).__name__,  # another's words may quote a payment
-            exc_info=not ours,
+            exc_info=None if ours else error,
         )
         METRICS.step_failures.labels(self._topic.agent).inc()
-        if self._failures > self._patience.retries:
-            self._topic.end()
-            if isinstance(error, StreamError):
-                raise Stop(
+        if self._failures <= self._patience.retries:
+            self._topic.rewind(self._patience.pause_s(self._failures))
+        elif isinstance(error, StreamError):
+            self._topic.fail(
+                Stop(
                     f"{self._failures} steps failed in a row: {error}",
                     hint="see the log above; the worker starts again from the committed offsets",
-                ) from error
-            raise Stop(
-                f"the same records fail again and again: {type(error).__name__}",
-                hint="see the traceback above; the records stay on the topic",
-            ) from error
-        self._topic.rewind()
-        await asyncio.sleep(self._patience.pause_s(self._failures))
+                )
+            )
+        else:
+            self._topic.fail(
+                Stop(
+                    f"the same records fail again and again: {type(error).__name__}",
+                    hint="see the traceback above; the records stay on the topic",
+                )
+            )
 
-    def _step(self, batch: Batch) -> None:
+    # In the computing thread
+
+    def _prepare(self, batch: Batch) -> Step:
         started = time.perf_counter()
-        agent = self._topic.agent
+        number = self._state.begin() if self._state else 0  # 1
+        outputs = self._compute(batch)  # 2
+        changes: dict[int, Changes] = {}
         if self._state is not None:
-            self._state.begin()  # 1
-        begun = False
+            for partition, (keys, rows) in outputs.changed.items():
+                changes[partition] = list(zip(keys, self._state.encode(rows), strict=True))
+            for partition, keys in outputs.deleted.items():
+                here = changes.setdefault(partition, [])
+                kept = {key for key, _ in here}
+                here += [(key, None) for key in keys if key not in kept]
+        failpoint("computed", self._topic.agent)
+        return Step(number, batch, outputs, changes, time.perf_counter() - started)
+
+    # In the publishing thread
+
+    def _publish(self, step: Step) -> None:
+        agent, batch = self._topic.agent, step.batch
+        started = time.perf_counter()
+        self._producer.begin()  # 3
         try:
-            outputs = self._compute(batch)  # 2
-            computed = time.perf_counter()
-            failpoint("computed", agent)
-            values = {p: self._state.encode(rows) for p, (_, rows) in outputs.changed.items()} if self._state else {}
-            self._producer.begin()  # 3
-            begun = True
-            positions = self._publish(batch, outputs, values)
-            published = time.perf_counter()
+            positions = self._produce(step)
+            produced = time.perf_counter()
+            if not self._topic.is_current(batch):
+                raise Retry("the partitions of a step were taken away")
             self._producer.commit(self._topic.consumer, batch.next_offsets(self._topic.topic))  # 4
         except BaseException:
-            if self._state is not None:
-                self._state.discard()
-            if begun:
-                self._producer.abort()
+            self._producer.abort()
             raise
         failpoint("committed", agent)
         committed = time.perf_counter()
-        self._persist(outputs, values, positions)  # 5
+        self._persist(step, positions)  # 5
         failpoint("persisted", agent)
-        done = time.perf_counter()
-        times = (computed - started, published - computed, committed - published, done - committed)
+        times = (step.seconds, produced - started, committed - produced, time.perf_counter() - committed)
         METRICS.step(agent, len(batch), times)
-        METRICS.made(outputs.counts, outputs.alerts, outputs.oldest_ms)
+        METRICS.made(step.outputs.counts, step.outputs.alerts, step.outputs.oldest_ms)
 
-    def _publish(self, batch: Batch, outputs: Outputs, values: dict[int, list[bytes]]) -> dict[int, list[int]]:
+    def _produce(self, step: Step) -> dict[int, list[int]]:
         """Returns, by source partition, the next source offset, and once delivered the position's changelog offset."""
-        for topic, records in outputs.bulk.items():
+        for topic, records in step.outputs.bulk.items():
             self._producer.send_bulk(topic, records)
-        for topic, record in outputs.records:
+        for topic, record in step.outputs.records:
             self._producer.send(topic, **record)
         positions: dict[int, list[int]] = {}
         if self._state is None:
             return positions
-        for offset in batch.next_offsets(self._topic.topic):
+        for offset in step.batch.next_offsets(self._topic.topic):
             partition = offset.partition
             # In at-least-once a redo must not take the position back.
             position = max(offset.offset, self.applied(partition))
-            keys = outputs.changed[partition][0] if partition in outputs.changed else []
-            self._producer.send_bulk(
-                self._changelog,
-                [{"key": k, "value": v} for k, v in zip(keys, values.get(partition, []), strict=True)],
-                partition,
-            )
+            changes = [{"key": key, "value": value} for key, value in step.changes.get(partition, ())]
+            self._producer.send_bulk(self._changelog, changes, partition)
             positions[partition] = [position]
             self._producer.send(
                 self._changelog,
@@ -204,11 +273,12 @@ class StepRunner:
             )
         return positions
 
-    def _persist(self, outputs: Outputs, values: dict[int, list[bytes]], positions: dict[int, list[int]]) -> None:
-        assert self._state is not None or not positions, "only state has positions"
+    def _persist(self, step: Step, positions: dict[int, list[int]]) -> None:
+        if self._state is None:
+            return
         for partition, (position, *delivered) in positions.items():
             assert delivered, "a committed record was delivered"
             checkpoint = Checkpoint(position, delivered[0] + 1, self._checkpoints[partition].topic_id)
-            keys = outputs.changed[partition][0] if partition in outputs.changed else []
-            self._state.persist(partition, keys, values.get(partition, []), checkpoint)  # type: ignore[union-attr]
+            self._state.persist(partition, step.changes.get(partition, ()), checkpoint)
             self._checkpoints[partition] = checkpoint
+        self._state.keep(step.number)

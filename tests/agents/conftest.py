@@ -142,13 +142,16 @@ class Desk:
         """One step over any records."""
         start = self.offset if redo_from is None else redo_from
         state = self.scoring.state
-        state.begin()
+        step = state.begin()
         outputs = self.scoring.compute(batch_of(values, keys, start, partition), {partition: self.offset})
         self.offset = max(self.offset, start + len(values))
         for where, (changed, rows) in outputs.changed.items():
             records = state.encode(rows)
             self.kept |= zip(changed, records, strict=True)
-            state.persist(where, changed, records, Checkpoint(self.offset, self.offset, TOPIC_ID))
+            state.persist(
+                where, list(zip(changed, records, strict=True)), Checkpoint(self.offset, self.offset, TOPIC_ID)
+            )
+        state.keep(step)
         return Step(outputs, self.scoring.topics)
 
     def put_on_list(self, name: str, kind: str, token: str, expires_at: int | None = None) -> None:

@@ -9,6 +9,7 @@ from schemas.codec import decode_entity_risk
 from schemas.entity_activity import ACTIVITY, FIRST_TIME, FRAUD, OUTFLOW, encode_activity
 from stream.batch_topic import Batch
 from stream.changelog import Checkpoint
+from stream.errors import Stop
 from stream.keyed_state import KeyedState
 from stream.settings import StateSettings
 
@@ -42,12 +43,15 @@ class Desk:
             np.full(n, NOON, dtype=np.int64),
         )
         state = self.agent.state
-        state.begin()
+        step = state.begin()
         self.outputs = outputs = self.agent.compute(batch, {partition: self.offset})
         self.offset = max(self.offset, start + n)
         for where, (keys, rows) in outputs.changed.items():
             assert len(set(keys)) == len(keys)
-            state.persist(where, keys, state.encode(rows), Checkpoint(self.offset, 0, bytes(16)))
+            state.persist(
+                where, list(zip(keys, state.encode(rows), strict=True)), Checkpoint(self.offset, 0, bytes(16))
+            )
+        state.keep(step)
         published = outputs.bulk.get("entity-risk", [])
         records = [decode_entity_risk(record["value"]) for record in published]
         assert [record["key"].decode() for record in published] == [f"{r.kind}:{r.token}" for r in records]
@@ -119,10 +123,17 @@ def test_a_redo_changes_and_says_nothing(desk):
     assert desk.see(row(SHOP, after_s=2), row(SHOP, after_s=3))[SHOP.hex()].payers == 4
 
 
-@pytest.mark.parametrize("value", [b"", b"\x09rubbish", b"\x01short", None])
+@pytest.mark.parametrize("value", [b"", b"\x00rubbish", b"\x01short", None])
 def test_what_cannot_be_read_is_left_out_and_the_rest_counts(desk, value):
     good = encode_activity(np.array([row(SHOP), row(SHOP, after_s=1)], dtype=ACTIVITY))
     assert desk.take(value, good)[SHOP.hex()].payers == 2
+
+
+def test_activity_of_a_newer_build_stops_the_worker_instead_of_being_lost(desk):
+    value = encode_activity(np.array([row(SHOP)], dtype=ACTIVITY))
+    with pytest.raises(Stop, match="version 2, this build reads up to 1") as stopped:
+        desk.take(b"\x02" + value[1:])
+    assert "newer build" in stopped.value.hint
 
 
 def test_partitions_have_their_own_entities(desk):

@@ -19,7 +19,6 @@ from mode.worker import Worker
 from numpy.typing import NDArray
 
 from stream.batch_topic import Batch, BatchTopic
-from stream.errors import StreamError
 from stream.faust_app import make_app
 from stream.keyed_state import DirectoryLock, KeyedState
 from stream.restore import Restorer
@@ -135,10 +134,7 @@ class Counting(Service):
 
         async def steps(stream: AsyncIterator[Batch]) -> None:
             async for batch in stream:
-                try:
-                    await self.runner.run(batch)
-                except StreamError as error:
-                    self._fail(error)
+                await self.runner.run(batch)
 
         self.app.agent(self.source.channel, name="counting")(steps)
 

@@ -32,7 +32,7 @@ def main(directory: str) -> None:
     sys.stdout.flush()
     while True:
         step += 1
-        state.persist(0, KEYS, [step.to_bytes(8, "little")] * len(KEYS), Checkpoint(step, step, b"t" * 16))
+        state.persist(0, [(key, step.to_bytes(8, "little")) for key in KEYS], Checkpoint(step, step, b"t" * 16))
 
 
 if __name__ == "__main__":

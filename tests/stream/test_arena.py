@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from stream.arena import Arena
 from stream.errors import Stop
@@ -21,14 +21,22 @@ class ArenaMachine(RuleBasedStateMachine):
     def make(self, capacity):
         self.arena = Arena(VALUE, capacity)
         self.kept: dict[tuple[int, bytes], int] = {}
-        self.step: dict[tuple[int, bytes], int] = {}
+        self.unfinished: list[tuple[int, dict[tuple[int, bytes], int]]] = []
+        """Numbers of the steps, oldest first, and what each wrote."""
+        self.begin()
+
+    def begin(self):
+        self.unfinished.append((self.arena.begin(), {}))
+
+    def written(self) -> dict[tuple[int, bytes], int]:
+        return {place: value for _, step in self.unfinished for place, value in step.items()}
 
     @rule(partition=st.sampled_from(PARTITIONS), keys=st.lists(st.sampled_from(KEYS), max_size=6))
     def use(self, partition, keys):
         """Load what is absent, then write a new value into each record."""
         rows = self.arena.find(partition, keys)
         absent = list(dict.fromkeys(key for key, row in zip(keys, rows, strict=True) if row < 0))
-        pinned = len(self.step.keys() | {(partition, key) for key in keys})
+        pinned = len(self.written().keys() | {(partition, key) for key in keys})
         try:
             added = self.arena.add(partition, absent)
         except Stop:
@@ -42,27 +50,35 @@ class ArenaMachine(RuleBasedStateMachine):
         assert len(set(rows.tolist())) == len(set(keys)), "two keys share a row"
         for key, row in zip(keys, rows.tolist(), strict=True):
             place = (partition, key)
-            expected = self.step.get(place, self.kept.get(place, 0))
+            expected = self.written().get(place, self.kept.get(place, 0))
             assert self.arena.records[row]["value"] == expected
-            self.step[place] = expected + 1
+            self.unfinished[-1][1][place] = expected + 1
             self.arena.records[row]["value"] = expected + 1
 
+    @precondition(lambda self: len(self.unfinished) == 1)
     @rule()
-    def keep(self):
-        self.kept |= self.step
-        self.step = {}
-        self.arena.begin()
+    def begin_the_next_before_this_one_is_kept(self):
+        self.begin()
+
+    @rule()
+    def keep_the_oldest(self):
+        number, step = self.unfinished.pop(0)
+        self.arena.keep(number)
+        self.kept |= step
+        if not self.unfinished:
+            self.begin()
 
     @rule()
     def fail(self):
         self.arena.discard()
-        self.step = {}
-        self.arena.begin()
+        self.unfinished = []
+        self.begin()
 
     @rule(partition=st.sampled_from(PARTITIONS))
     def forget(self, partition):
         """Between steps: a partition is given up, another worker moves it on."""
-        self.keep()
+        while self.written():
+            self.keep_the_oldest()
         self.arena.forget(partition)
         for place in self.kept:
             if place[0] == partition:
@@ -87,11 +103,25 @@ def test_a_step_that_needs_more_rows_than_there_are_says_what_to_change():
     assert len(arena) == 0
 
 
+def test_rows_of_a_step_that_is_not_kept_stay_while_the_next_one_runs():
+    arena = Arena(VALUE, 2)
+    first = arena.begin()
+    arena.records["value"][arena.add(0, [b"a"])] = 7
+    arena.begin()
+    arena.add(0, [b"b"])
+    with pytest.raises(Stop):
+        arena.add(0, [b"c"])
+    arena.keep(first)
+    arena.add(0, [b"c"])
+    assert arena.find(0, [b"a", b"b"]).tolist()[0] == -1
+
+
 def test_the_least_recently_used_leave_first():
     arena = Arena(VALUE, 8)
     for step in range(8):
-        arena.begin()
+        number = arena.begin()
         arena.add(0, [b"key%d" % step])
+        arena.keep(number)
     arena.begin()
     arena.find(0, [b"key0"])
     arena.add(0, [b"new"])
@@ -101,8 +131,9 @@ def test_the_least_recently_used_leave_first():
 
 def test_a_record_that_comes_back_is_empty_until_it_is_loaded():
     arena = Arena(VALUE, 1)
-    arena.begin()
+    number = arena.begin()
     arena.records["value"][arena.add(0, [b"a"])] = 7
+    arena.keep(number)
     arena.begin()
     row = arena.add(1, [b"a"])
     assert arena.records["value"][row].tolist() == [0]

@@ -35,15 +35,18 @@ def make_state(counting, tmp_path):
 
 def add_one(state: KeyedState, keys: list[bytes], source_offset: int) -> None:
     """A step that counts each key once more and is committed."""
-    state.begin()
+    step = state.begin()
     rows = state.rows(0, keys)
     state.records["count"][rows] += 1
-    state.persist(0, keys, state.encode(rows), Checkpoint(source_offset, source_offset, TOPIC))
+    state.persist(0, list(zip(keys, state.encode(rows), strict=True)), Checkpoint(source_offset, source_offset, TOPIC))
+    state.keep(step)
 
 
 def counts(state: KeyedState, keys: list[bytes]) -> list[int]:
-    state.begin()
-    return state.records["count"][state.rows(0, keys)].tolist()
+    step = state.begin()
+    found = state.records["count"][state.rows(0, keys)].tolist()
+    state.keep(step)
+    return found
 
 
 def test_records_outlive_the_arena_and_the_process(make_state):
@@ -77,6 +80,61 @@ def test_a_failed_step_leaves_no_trace(make_state):
     state.records["count"][state.rows(0, [key(1), key(2)])] += 5
     state.discard()
     assert counts(state, [key(1), key(2)]) == [1, 0]
+    state.close_all()
+
+
+def test_a_step_that_fails_takes_the_next_one_with_it(make_state):
+    state = make_state()
+    state.open(0)
+    add_one(state, [key(1)], 1)
+    for keys in ([key(1), key(2)], [key(1), key(3)]):
+        state.begin()
+        state.records["count"][state.rows(0, keys)] += 5
+    state.discard()
+    assert counts(state, [key(1), key(2), key(3)]) == [1, 0, 0]
+    state.close_all()
+
+
+def test_the_next_step_sees_what_an_unfinished_one_changed_and_neither_writes_the_others_record(make_state):
+    state = make_state()
+    state.open(0)
+    first = state.begin()
+    rows = state.rows(0, [key(1)])
+    state.records["count"][rows] = 1
+    encoded = state.encode(rows)
+    second = state.begin()
+    state.records["count"][state.rows(0, [key(1)])] += 1
+    state.persist(0, [(key(1), encoded[0])], Checkpoint(1, 1, TOPIC))
+    state.keep(first)
+    assert state.get(0, key(1)) == encoded[0]
+    assert counts(state, [key(1)]) == [2]
+    state.persist(0, [(key(1), state.encode(rows)[0])], Checkpoint(2, 2, TOPIC))
+    state.keep(second)
+    state.close_all()
+
+
+def test_what_a_kill_can_take_is_bounded_by_records(make_state):
+    state = make_state(unflushed_records=100)
+    state.open(0)
+    for start in range(0, 400, 20):
+        add_one(state, [key(k) for k in range(start, start + 20)], start + 20)
+    assert 400 <= state.estimated_records() <= 420  # each flush has its checkpoint
+    assert state.disk_bytes() > 0
+    until = time.monotonic() + 30
+    while not list(state.path(0).glob("*.sst")):  # written in the background
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    state.close_all()
+
+
+def test_a_deleted_record_is_gone(make_state):
+    state = make_state()
+    state.open(0)
+    add_one(state, [key(1), key(2)], 1)
+    state.persist(0, [(key(1), None)], Checkpoint(2, 2, TOPIC))
+    state.close_all()
+    state.open(0)
+    assert counts(state, [key(1), key(2)]) == [0, 1]
     state.close_all()
 
 

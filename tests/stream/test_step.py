@@ -76,14 +76,11 @@ class Stage:
 
         async def steps(stream) -> None:
             async for batch in stream:
-                try:
-                    await self.runner.run(batch)
-                except StreamError as error:
-                    if not ended.done():
-                        ended.set_result(error)
-                    return
-                if enough() and not ended.done():
-                    ended.set_result(None)
+                await self.runner.run(batch)
+
+        async def done() -> None:
+            while not (enough() or ended.done()):
+                await asyncio.sleep(0.01)
 
         self.app.agent(self.topic.channel, name="agent")(steps)
         self.topic.on_failure = lambda error: None if ended.done() else ended.set_result(error)
@@ -91,7 +88,8 @@ class Stage:
         await self.topic.start()
         self.app.flow_control.resume()
         try:
-            return await asyncio.wait_for(ended, WAIT_S)
+            await asyncio.wait_for(done(), WAIT_S)
+            return ended.result() if ended.done() else None
         finally:
             await self.topic.stop()
             await self.app.stop()
