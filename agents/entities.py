@@ -9,8 +9,9 @@ from models.entity_risk import to_record
 from schemas.codec import encode
 from schemas.entity_activity import ACTIVITY, decode_activity
 from schemas.entity_risk import entity_key as record_key
-from schemas.errors import DecodeError
+from schemas.errors import DecodeError, NewerVersion
 from stream.batch_topic import Batch
+from stream.errors import Stop
 from stream.keyed_state import KeyedState
 from stream.logs import logger
 from stream.step import Outputs
@@ -26,7 +27,10 @@ class Entities:
     risk_topic: str
 
     def compute(self, batch: Batch, applied: dict[int, int]) -> Outputs:
-        """Move the entities' records on; `applied` is the offset from which each partition's records are new."""
+        """Move the entities' records on; `applied` is the offset from which each partition's records are new.
+
+        Raises `Stop` for activity that a newer build wrote: left out, it would be lost.
+        """
         outputs = Outputs(counts={"risk_records": 0})
         for partition in np.unique(batch.partitions).tolist():
             activity = self._activity(batch, partition, applied.get(partition, -1))
@@ -54,6 +58,8 @@ class Entities:
         for i in np.flatnonzero((batch.partitions == partition) & (batch.offsets >= applied)).tolist():
             try:
                 rows.append(decode_activity(batch.values[i] or b""))
+            except NewerVersion as error:
+                raise Stop(str(error), hint=error.hint) from error
             except DecodeError as error:
                 log.warning(
                     "activity that cannot be read is left out",

@@ -55,6 +55,14 @@ RejectLimit = Annotated[
     typer.Option("--reject-limit", help="Unreadable payments in a row with which a worker stops; 0: it never does."),
 ]
 ArenaRows = Annotated[int | None, typer.Option("--arena-rows", help="Payers held in memory, at most.")]
+Standby = Annotated[
+    int | None,
+    typer.Option("--standby", help="Partitions of other workers whose state is kept current here, at most."),
+]
+StateFormat = Annotated[
+    int | None,
+    typer.Option("--state-format", help="Format to write state in, for older builds beside this one; else the newest."),
+]
 MetricsPort = Annotated[
     int | None, typer.Option("--metrics-port", help="Port of metrics and health; 0 takes any free one.")
 ]

@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     transaction_timeout_ms: int = Field(10_000, ge=1_000, le=900_000, description=help_of(options.TransactionTimeoutMs))
     reject_limit: int = Field(1_000, ge=0, le=1_000_000_000, description=help_of(options.RejectLimit))
     arena_rows: int = Field(262_144, ge=1024, le=50_000_000, description=help_of(options.ArenaRows))
+    standby: int = Field(0, ge=0, le=1024, description=help_of(options.Standby))
+    state_format: int | None = Field(None, ge=1, le=255, description=help_of(options.StateFormat))
     metrics_port: int = Field(9108, ge=0, le=65_535, description=help_of(options.MetricsPort))
     log_format: Literal["console", "json"] = Field("console", description=help_of(options.LogFormat))
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description=help_of(options.LogLevel))

@@ -20,6 +20,7 @@ from agents.tables import ListTable, RiskTable
 from models.bundle import Bundle, BundleError
 from models.entity_state import ENTITY_CODEC
 from models.payer_state import PAYER_CODEC
+from models.state_format import codecs
 from models.policy import Decider, Policy
 from models.scoring import Scorer
 from models.tokens import Tokeniser
@@ -64,6 +65,8 @@ class WorkerSettings:
     challengers: tuple[Path, ...] = ()
     policy: Path | None = None
     reject_limit: int = REJECT_LIMIT
+    state_format: int | None = None
+    """What state is written in; None: the newest that this build knows."""
     """Unreadable payments in a row with which the worker stops; 0: it never does."""
     metrics_port: int = 9108
     accept_state_loss: bool = False
@@ -82,6 +85,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     _check_paired(partitions, topics.transactions, topics.scoring_changelog)
     _check_paired(partitions, topics.entity_activity, topics.entities_changelog)
     champion, challengers = _scorers(settings)
+    payer_codec, entity_codec = codecs(settings.state_format)
     decider = Decider(Policy.load(settings.policy) if settings.policy else Policy(), champion.bundle.manifest)
 
     warm()
@@ -96,7 +100,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     worker.follow(TopicFollower(settings.kafka, topics.entity_lists, partitions[topics.entity_lists], lists))
     worker.on_end(risk.close)
 
-    payers = KeyedState(PAYER_CODEC, home / "scoring", settings.state)
+    payers = KeyedState(payer_codec, home / "scoring", settings.state)
     scoring = Scoring(
         state=payers,
         tokeniser=tokeniser,
@@ -111,7 +115,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
         breaker=CircuitBreaker(settings.reject_limit, topics.dead_letter),
     )
     entity_rows = replace(settings.state, arena_rows=ENTITIES_PER_PAYER * settings.state.arena_rows)
-    entities = Entities(KeyedState(ENTITY_CODEC, home / "entities", entity_rows), topics.entity_risk)
+    entities = Entities(KeyedState(entity_codec, home / "entities", entity_rows), topics.entity_risk)
     labels = Labels(tokeniser, topics.entity_activity, partitions[topics.entity_activity])
 
     worker.agent(settings, "scoring", topics.transactions, scoring.compute, payers, topics.scoring_changelog)
@@ -191,7 +195,10 @@ class Running:
         state: KeyedState | None = None,
         changelog: str = "",
     ) -> None:
-        """One Faust agent over one topic: its source, its producer, its steps, and the restore of its state."""
+        """One Faust agent over one topic: its source, its producer, its steps, and the restore of its state.
+
+        `partitions` is how many its changelog has.
+        """
         exact = settings.producer.guarantee == "exactly_once"
         restorer = (
             Restorer(

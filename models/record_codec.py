@@ -3,22 +3,34 @@
 A record type is a packed numpy dtype. Its histories are parallel arrays (`payee_token`, `payee_last`, …) whose
 used length stands in a one-byte counter of the head. Encoded: one version byte, the head, then of each array
 its first `counter` elements. The layout follows from the dtype alone, so the codec is the same for every type.
+
+The version is the state format with which the type last changed, counted over all types. A type that changes keeps its
+dtype and codec as the `older` of the new codec, so that every older record is still read, and can still be written:
+during a rolling upgrade old and new builds share records (`writing`).
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.jit import compiled
+from schemas.errors import NewerVersion
 
 Bytes = NDArray[np.uint8]
 Rows = NDArray[np.int64]
+Convert = Callable[[NDArray[np.void], NDArray[np.void]], None]
+"""Given n records and n of another version, which have the fields of the same name and type already: sets the rest."""
 
 
 class RecordError(ValueError):
-    """Bytes that are no record of this version: truncated, damaged or written by a newer build."""
+    """Bytes that are no record: truncated or damaged."""
+
+
+class FormatError(ValueError):
+    """A state format that this build does not write."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +41,32 @@ class History:
     arrays: tuple[str, ...]
 
 
+def _nothing(given: NDArray[np.void], made: NDArray[np.void]) -> None:
+    """All that there is to do where fields were only added: they stay zero."""
+
+
+@dataclass(frozen=True)
+class Older:
+    """A type's version before its present one, and what becomes of a record between the two."""
+
+    codec: "RecordCodec"
+    upgrade: Convert = _nothing
+    downgrade: Convert = _nothing
+    """Must give a record that the older build could have made. What only the newer version holds is lost."""
+
+
 class RecordCodec:
     """Encodes rows of a structured array to bytes and back; pure, safe to share between threads."""
 
-    def __init__(self, dtype: np.dtype[np.void], version: int, histories: Sequence[History]) -> None:
+    def __init__(
+        self, dtype: np.dtype[np.void], version: int, histories: Sequence[History], older: Older | None = None
+    ) -> None:
+        assert 0 < version < 256
+        assert older is None or older.codec.version < version
         self.dtype = dtype
-        self.version = version
+        self.version: int = version
+        self._older = older
+        self._writes = version
         assert dtype.fields is not None
         assert dtype.names is not None
         array_names = {name for history in histories for name in history.arrays}
@@ -55,8 +87,22 @@ class RecordCodec:
         """The longest an encoded record can be."""
         return 1 + self.dtype.itemsize
 
+    def writing(self, state_format: int) -> "RecordCodec":
+        """The same codec, encoding as the newest version up to `state_format`; raises `FormatError` for none."""
+        writer = copy.copy(self)
+        if state_format < self.version:
+            if self._older is None:
+                raise FormatError(f"this build writes no state format before {self.version}")
+            writer._writes = self._older.codec.writing(state_format)._writes
+        return writer
+
     def encode(self, records: NDArray[np.void], rows: Rows) -> list[bytes]:
         """The records at `rows`, each as bytes."""
+        if self._writes != self.version:
+            assert self._older is not None
+            older = self._older
+            past = _carried(records[rows], older.codec.dtype, older.downgrade)
+            return older.codec.writing(self._writes).encode(past, np.arange(rows.size))
         raw = records.view(np.uint8).reshape(records.size, self.dtype.itemsize)
         ends = _sizes(raw, rows, self._head, self._layout)
         buffer = np.empty(int(ends[-1]) if rows.size else 0, dtype=np.uint8)
@@ -65,15 +111,46 @@ class RecordCodec:
         return [whole[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
 
     def decode(self, values: Sequence[bytes], records: NDArray[np.void], rows: Rows) -> None:
-        """Overwrite `records` at `rows` by `values`; raises `RecordError` where one cannot be read."""
+        """Overwrite `records` at `rows` by `values`, older ones upgraded.
+
+        Raises `NewerVersion` where a newer build wrote one, `RecordError` where one is no record.
+        """
         raw = records.view(np.uint8).reshape(records.size, self.dtype.itemsize)
         buffer = np.frombuffer(b"".join(values), dtype=np.uint8)
         ends = np.cumsum(np.fromiter(map(len, values), dtype=np.int64, count=len(values)))
-        bad = _unpack(raw, rows, self.version, self._head, self._layout, ends, buffer)
-        if bad >= 0:
-            value = values[bad]
+        bad = int(_unpack(raw, rows, self.version, self._head, self._layout, ends, buffer))
+        if bad < 0:
+            return
+        versions = [value[0] if value else 0 for value in values]
+        if max(versions) > self.version:
+            raise NewerVersion("a state record", max(versions), self.version)
+        unknown = [i for i, version in enumerate(versions) if not self._reads(version)]
+        if unknown or versions[bad] == self.version:
+            value = values[unknown[0] if unknown else bad]
             found = f"version {value[0]}, {len(value)} bytes" if value else "no bytes"
             raise RecordError(f"not a state record of version {self.version}: {found}")
+        assert self._older is not None
+        own = [i for i, version in enumerate(versions) if version == self.version]
+        past = [i for i, version in enumerate(versions) if version != self.version]
+        self.decode([values[i] for i in own], records, rows[own])
+        earlier = np.zeros(len(past), dtype=self._older.codec.dtype)
+        self._older.codec.decode([values[i] for i in past], earlier, np.arange(len(past)))
+        records[rows[past]] = _carried(earlier, self.dtype, self._older.upgrade)
+
+    def _reads(self, version: int) -> bool:
+        return version == self.version or (self._older is not None and self._older.codec._reads(version))
+
+
+def _carried(given: NDArray[np.void], dtype: np.dtype[np.void], convert: Convert) -> NDArray[np.void]:
+    """Records of another version: fields of the same name and type are carried over, `convert` does the rest."""
+    made = np.zeros(given.size, dtype=dtype)
+    assert dtype.fields is not None
+    assert given.dtype.fields is not None
+    for name in set(dtype.fields) & set(given.dtype.fields):
+        if dtype.fields[name][0] == given.dtype.fields[name][0]:
+            made[name] = given[name]
+    convert(given, made)
+    return made
 
 
 @compiled

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.errors import DecodeError
+from schemas.errors import DecodeError, NewerVersion
 from schemas.types import ENTITY_KINDS
 
 VERSION = 1
@@ -38,17 +38,13 @@ def encode_activity(rows: np.ndarray) -> bytes:
 
 
 def decode_activity(value: bytes) -> np.ndarray:
-    """Rows of one record's value, writable. Raises DecodeError on anything else."""
+    """Rows of one record's value, writable. Raises NewerVersion for a newer build's, DecodeError on anything else."""
     if not value:
         raise DecodeError("empty", "entity activity record is empty")
-    if value[0] != VERSION:
-        raise DecodeError(
-            "unknown_version",
-            f"entity activity of version {value[0]}, this build reads {VERSION}",
-            hint="upgrade this program to the workers' version",
-        )
-    if (len(value) - 1) % ACTIVITY.itemsize:
-        raise DecodeError("malformed", "entity activity record is cut off")
+    if value[0] > VERSION:
+        raise NewerVersion("an entity activity record", value[0], VERSION)
+    if value[0] < VERSION or (len(value) - 1) % ACTIVITY.itemsize:
+        raise DecodeError("malformed", "entity activity record is damaged or cut off")
     rows = np.frombuffer(value, dtype=ACTIVITY, offset=1).copy()
     if rows.size and not 1 <= rows["kind"].min() <= rows["kind"].max() <= len(ENTITY_KINDS):
         raise DecodeError("invalid_field", "entity activity of an unknown kind")

@@ -19,3 +19,14 @@ class DecodeError(FraudStreamError):
     def __init__(self, code: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+
+class NewerVersion(FraudStreamError):
+    """Bytes that a newer build wrote: not damage, and this build must leave them alone."""
+
+    def __init__(self, what: str, version: int, known: int) -> None:
+        super().__init__(
+            f"{what} has version {version}, this build reads up to {known}",
+            hint="a newer build wrote it: start that one again; to go back to this one, it must have kept to the older "
+            "--state-format: docs/operations.md, Upgrades",
+        )

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from agents.tables import ListTable, RiskTable
-from models.entity_state import as_bytes, entity_keys
+from models.entity_state import VALUES, as_bytes, entity_keys
 from models.policy import ALLOW, BLOCK
+from models.record_codec import RecordCodec
 from schemas.codec import encode
 from schemas.entity_list import ListEntry
 from schemas.entity_risk import EntityRisk
@@ -88,6 +89,21 @@ def test_a_topic_made_again_is_read_from_its_start(make_table):
     table = make_table(topic_id=b"another topic id")
     assert table.next_offset(0) == 0
     assert payers(table, key(ONE)) == [0]
+
+
+def test_values_that_another_build_kept_are_read_from_the_topic_again(make_table, monkeypatch):
+    newer = RecordCodec(VALUES, version=2, histories=())
+    with monkeypatch.context() as build:
+        build.setattr("agents.tables.VALUES_CODEC", newer)
+        table = make_table()
+        table.apply(0, [risk(ONE, payers=3)], 7)
+        table.close()
+    table = make_table()
+    assert table.next_offset(0) == 0
+    table.apply(0, [risk(ONE, payers=3)], 7)
+    assert payers(table, key(ONE)) == [3]
+    table.close()
+    assert make_table().next_offset(0) == 7
 
 
 def test_what_cannot_be_read_is_left_out(make_table):

@@ -23,7 +23,7 @@ from schemas.decision import (
     flags_of,
 )
 from schemas.entity_activity import ACTIVITY, decode_activity, encode_activity, partition_of, split_activity
-from schemas.errors import DecodeError
+from schemas.errors import DecodeError, NewerVersion
 
 META = DecisionMeta(
     topic="transactions",
@@ -173,9 +173,14 @@ def test_an_entitys_partition_is_its_tokens_first_four_bytes_modulo_the_partitio
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"\x02" + b"\0" * 42, b"\x01" + b"\0" * 41, b"\x01" + b"\0" * 42, b"\x01\x09" + b"\0" * 41],
-    ids=["empty", "later version", "cut off", "kind 0", "kind 9"],
+    [b"", b"\0" * 43, b"\x01" + b"\0" * 41, b"\x01" + b"\0" * 42, b"\x01\x09" + b"\0" * 41],
+    ids=["empty", "version 0", "cut off", "kind 0", "kind 9"],
 )
 def test_damaged_activity_raises_a_typed_error(value):
     with pytest.raises(DecodeError):
         decode_activity(value)
+
+
+def test_activity_of_a_later_version_is_a_newer_builds():
+    with pytest.raises(NewerVersion, match="version 2, this build reads up to 1"):
+        decode_activity(b"\x02" + b"\0" * 42)
