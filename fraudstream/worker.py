@@ -18,11 +18,9 @@ from agents.labels import Labels
 from agents.scoring import Scoring
 from agents.tables import ListTable, RiskTable
 from models.bundle import Bundle, BundleError
-from models.entity_state import ENTITY_CODEC
-from models.payer_state import PAYER_CODEC
-from models.state_format import codecs
 from models.policy import Decider, Policy
 from models.scoring import Scorer
+from models.state_format import codecs
 from models.tokens import Tokeniser
 from models.warm import warm
 from schemas.errors import FraudStreamError
@@ -65,9 +63,9 @@ class WorkerSettings:
     challengers: tuple[Path, ...] = ()
     policy: Path | None = None
     reject_limit: int = REJECT_LIMIT
+    """Unreadable payments in a row with which the worker stops; 0: it never does."""
     state_format: int | None = None
     """What state is written in; None: the newest that this build knows."""
-    """Unreadable payments in a row with which the worker stops; 0: it never does."""
     metrics_port: int = 9108
     accept_state_loss: bool = False
     """Start even where the state is behind the committed offsets, with what there is of it."""
@@ -84,8 +82,8 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     partitions = partitions_of(settings.kafka, *topics.all())
     _check_paired(partitions, topics.transactions, topics.scoring_changelog)
     _check_paired(partitions, topics.entity_activity, topics.entities_changelog)
-    champion, challengers = _scorers(settings)
     payer_codec, entity_codec = codecs(settings.state_format)
+    champion, challengers = _scorers(settings)
     decider = Decider(Policy.load(settings.policy) if settings.policy else Policy(), champion.bundle.manifest)
 
     warm()
