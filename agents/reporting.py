@@ -7,14 +7,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from agents.champion import Models
 from models import engine
 from models.batch import PaymentBatch
 from models.catalogue import CATALOGUE_HASH
 from models.explaining import Explanation
 from models.fingerprint import fingerprints
-from models.policy import DECIDED_BY, Decider, Decisions
-from models.scoring import Scorer, Scores
-from schemas.alert import Alert, ModelRef, Source, alert_id
+from models.policy import DECIDED_BY, Decisions
+from models.scoring import Scores
+from schemas.alert import Alert, Source, alert_id
 from schemas.decision import MAX_ROWS, DecisionMeta, encode_decisions
 
 FLAGS = ((engine.ID_CONFLICT, "id_conflict"), (engine.LATE, "late"), (engine.CLAMPED, "clamped"))
@@ -25,6 +26,7 @@ FLAGS = ((engine.ID_CONFLICT, "id_conflict"), (engine.LATE, "late"), (engine.CLA
 class Judged:
     """n payments and everything that was found out about them."""
 
+    models: Models
     payments: PaymentBatch
     partitions: NDArray[np.int32]
     offsets: NDArray[np.int64]
@@ -38,10 +40,9 @@ class Judged:
     decided_at: int
 
 
-def alert_record(
-    judged: Judged, i: int, why: Explanation, champion: Scorer, decider: Decider, list_version: str, topic: str
-) -> Alert:
+def alert_record(judged: Judged, i: int, why: Explanation, list_version: str, topic: str) -> Alert:
     """The alert of payment `i`."""
+    champion, decider = judged.models.champion, judged.models.decider
     row = judged.payments.rows[i]
     partition, offset = int(judged.partitions[i]), int(judged.offsets[i])
     return Alert(
@@ -70,11 +71,10 @@ def alert_record(
     )
 
 
-def decision_records(
-    judged: Judged, champion: Scorer, challengers: Sequence[ModelRef], decider: Decider, list_version: str, topic: str
-) -> Iterator[tuple[int, bytes]]:
+def decision_records(judged: Judged, list_version: str, topic: str) -> Iterator[tuple[int, bytes]]:
     """Source partition and record, for each partition of the batch."""
-    frame = _frame(judged, champion, decider)
+    models = judged.models
+    frame = _frame(judged)
     for partition in np.unique(judged.partitions).tolist():
         mine = np.flatnonzero(judged.partitions == partition)
         for start in range(0, mine.size, MAX_ROWS):
@@ -85,17 +85,17 @@ def decision_records(
                 first_offset=int(judged.offsets[part[0]]),
                 last_offset=int(judged.offsets[part[-1]]),
                 decided_at=judged.decided_at,
-                model=champion.bundle.ref,
-                challengers=list(challengers),
-                threshold=decider.alert_score,
-                policy_version=decider.version,
+                model=models.champion.bundle.ref,
+                challengers=[challenger.bundle.ref for challenger in models.challengers],
+                threshold=models.decider.alert_score,
+                policy_version=models.decider.version,
                 list_version=list_version,
                 catalogue_hash=CATALOGUE_HASH,
             )
             yield partition, encode_decisions(meta, frame[part])
 
 
-def _frame(judged: Judged, champion: Scorer, decider: Decider) -> pl.DataFrame:
+def _frame(judged: Judged) -> pl.DataFrame:
     """One row a payment, with the columns of `schemas.decision`."""
     return pl.DataFrame(
         {
@@ -106,10 +106,10 @@ def _frame(judged: Judged, champion: Scorer, decider: Decider) -> pl.DataFrame:
             "features_hash": fingerprints(judged.features),
             "probability": judged.scores.probability,
             "score": judged.scores.score,
-            "band": _named(champion.bands, judged.scores.band),
+            "band": _named(judged.models.champion.bands, judged.scores.band),
             "flagged": judged.decisions.flagged,
             "decided_by": _named(DECIDED_BY, judged.decisions.decided_by),
-            "rule": _named(decider.rule_names, judged.decisions.rule),
+            "rule": _named(judged.models.decider.rule_names, judged.decisions.rule),
             "status": judged.status,
             **{f"challenger_{k}": values for k, values in enumerate(judged.challenger_probabilities)},
             **{f"risk_{name}": judged.risk[name] for name in judged.risk.dtype.names or ()},

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.breaker import CircuitBreaker
+from agents.champion import Models
 from agents.reporting import Judged, alert_record, decision_records
 from agents.tables import ListTable, RiskTable
 from models.batch import PaymentBatch, from_transactions
@@ -19,8 +20,6 @@ from models.engine import DUPLICATE, REDO, compute
 from models.entity_risk import assemble
 from models.entity_state import activity_of, as_bytes, entity_keys
 from models.explaining import explain
-from models.policy import Decider
-from models.scoring import Scorer
 from models.tokens import Tokeniser
 from schemas.codec import Rejected, decode_transactions, encode
 from schemas.dead_letter import DeadLetter
@@ -37,9 +36,8 @@ class Scoring:
 
     state: KeyedState
     tokeniser: Tokeniser
-    champion: Scorer
-    challengers: Sequence[Scorer]
-    decider: Decider
+    models: Callable[[], Models]
+    """What judges now; asked once a step."""
     risk: RiskTable
     lists: ListTable
     topics: Topics
@@ -68,13 +66,15 @@ class Scoring:
         status = np.zeros(len(payments), dtype=np.uint8)
         for partition, offset in applied.items():
             status[(partitions == partition) & (offsets < offset)] = REDO
+        models = self.models()
         rows = self._payers(outputs, payments, partitions)
         risk, hits = self._entities(payments)
         features = compute(payments.rows, self.state.records, rows, risk, status)
-        scores = self.champion.score(features)
-        decisions = self.decider.decide(scores.score, features, status, hits)
+        scores = models.champion.score(features)
+        decisions = models.decider.decide(scores.score, features, status, hits)
         flagged = np.flatnonzero(decisions.flagged)
         judged = Judged(
+            models=models,
             payments=payments,
             partitions=partitions,
             offsets=offsets,
@@ -84,7 +84,7 @@ class Scoring:
             status=status,
             scores=scores,
             decisions=decisions,
-            challenger_probabilities=[challenger.score(features).probability for challenger in self.challengers],
+            challenger_probabilities=[challenger.score(features).probability for challenger in models.challengers],
             decided_at=self.clock_ms(),
         )
         self._alerts(outputs, judged, flagged)
@@ -130,11 +130,9 @@ class Scoring:
         return risk, np.stack([self.lists.hits(as_bytes(keys[name]), times) for name, _ in names], axis=1)
 
     def _alerts(self, outputs: Outputs, judged: Judged, flagged: NDArray[np.int64]) -> None:
-        explanations = explain(self.champion, judged.features[flagged])
+        explanations = explain(judged.models.champion, judged.features[flagged])
         alerts = [
-            alert_record(
-                judged, i, explanation, self.champion, self.decider, self.lists.version, self.topics.transactions
-            )
+            alert_record(judged, i, explanation, self.lists.version, self.topics.transactions)
             for i, explanation in zip(flagged.tolist(), explanations, strict=True)
         ]
         outputs.bulk[self.topics.alerts] = [
@@ -144,10 +142,7 @@ class Scoring:
         outputs.oldest_ms = int(judged.published.min())
 
     def _decisions(self, outputs: Outputs, judged: Judged) -> None:
-        refs = [challenger.bundle.ref for challenger in self.challengers]
-        records = decision_records(
-            judged, self.champion, refs, self.decider, self.lists.version, self.topics.transactions
-        )
+        records = decision_records(judged, self.lists.version, self.topics.transactions)
         outputs.bulk[self.topics.decisions] = [
             {"key": None, "value": value, "partition": partition} for partition, value in records
         ]

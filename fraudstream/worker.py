@@ -13,13 +13,12 @@ from mode import Service
 from mode.worker import Worker as ModeWorker
 
 from agents.breaker import REJECT_LIMIT, CircuitBreaker
+from agents.champion import ModelWatch
 from agents.entities import Entities
 from agents.labels import Labels
 from agents.scoring import Scoring
 from agents.tables import ListTable, RiskTable
-from models.bundle import Bundle, BundleError
-from models.policy import Decider, Policy
-from models.scoring import Scorer
+from models.policy import Policy
 from models.state_format import codecs
 from models.tokens import Tokeniser
 from models.warm import warm
@@ -83,8 +82,8 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     _check_paired(partitions, topics.transactions, topics.scoring_changelog)
     _check_paired(partitions, topics.entity_activity, topics.entities_changelog)
     payer_codec, entity_codec = codecs(settings.state_format)
-    champion, challengers = _scorers(settings)
-    decider = Decider(Policy.load(settings.policy) if settings.policy else Policy(), champion.bundle.manifest)
+    policy = Policy.load(settings.policy) if settings.policy else Policy()
+    models = ModelWatch(settings.model, settings.challengers, policy)
 
     warm()
     # What stands by now stays, and batches of payments hold no cycles: the collector need not look so often.
@@ -102,9 +101,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     scoring = Scoring(
         state=payers,
         tokeniser=tokeniser,
-        champion=champion,
-        challengers=challengers,
-        decider=decider,
+        models=lambda: models.current,
         risk=risk,
         lists=lists,
         topics=topics,
@@ -122,15 +119,17 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     )
     worker.agent(settings, "labels", topics.labels, lambda batch, _: labels.compute(batch))
 
+    models.start()
+    worker.on_end(models.stop)
     health = HealthServer(settings.metrics_port, METRICS.registry, worker.live, worker.ready)
     health.start()
     log.info(
         "worker starts",
         slot=settings.kafka.slot,
-        model=champion.bundle.manifest.name,
-        sha256=champion.bundle.sha256,
+        model=models.current.champion.bundle.manifest.name,
+        sha256=models.current.champion.bundle.sha256,
         guarantee=settings.producer.guarantee,
-        policy_version=decider.version,
+        policy_version=policy.version,
         port=health.port,
     )
     try:
@@ -147,20 +146,6 @@ def _check_paired(partitions: dict[str, int], source: str, changelog: str) -> No
             f"{source} has {partitions[source]} partitions, its changelog {changelog} {partitions[changelog]}",
             hint="give both the same number; a payer's state lies on the partition of its payments",
         )
-
-
-def _scorers(settings: WorkerSettings) -> tuple[Scorer, list[Scorer]]:
-    """The champion, and the challengers that can be used: a bad one is left out, a bad champion ends the start."""
-    champion = Scorer(Bundle.load(settings.model))
-    METRICS.model.labels(champion.bundle.manifest.name, champion.bundle.sha256).set(1)
-    challengers = []
-    for path in settings.challengers:
-        try:
-            challengers.append(Scorer(Bundle.load(path)))
-        except BundleError as error:
-            METRICS.model_rejected.inc()
-            log.warning("challenger left out", error=str(error), hint=error.hint)
-    return champion, challengers
 
 
 class Running:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from agents.champion import Models
 from agents.scoring import Scoring
 from agents.tables import ListTable, RiskTable
 from models.bundle import Bundle, write_bundle
@@ -182,12 +183,12 @@ def make_desk(scorer: Scorer, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
         for partition in (0, 1):
             state.open(partition)
         risk, lists = RiskTable(home / "risk", TOPIC_ID, settings), ListTable()
+        decider = Decider(Policy(alert_score=alert_score, **policy), scorer.bundle.manifest)
+        models = Models(scorer, tuple(challengers), decider)
         scoring = Scoring(
             state=state,
             tokeniser=TOKENISER,
-            champion=scorer,
-            challengers=challengers,
-            decider=Decider(Policy(alert_score=alert_score, **policy), scorer.bundle.manifest),
+            models=lambda: models,
             risk=risk,
             lists=lists,
             topics=Topics(),

@@ -86,7 +86,7 @@ def test_an_alert_says_what_decided_and_where_it_came_from(make_desk, payment, t
     assert alert.decided_at == alert.source.timestamp + 40
     assert (alert.decided_by, alert.rule, alert.threshold) == ("model", None, EVERYBODY)
     assert alert.model == scorer.bundle.ref
-    assert alert.policy_version == desk.scoring.decider.version
+    assert alert.policy_version == desk.scoring.models().decider.version
     assert alert.catalogue_hash == CATALOGUE_HASH
     assert alert.band in scorer.bands
 
