@@ -22,7 +22,7 @@ from models.entity_state import activity_of, as_bytes, entity_keys
 from models.explaining import explain
 from models.tokens import Tokeniser
 from schemas.codec import Rejected, decode_transactions, encode
-from schemas.dead_letter import DeadLetter
+from schemas.dead_letter import MAX_KEY_BYTES, MAX_VALUE_BYTES, DeadLetter
 from schemas.entity_activity import split_activity
 from stream.batch_topic import Batch
 from stream.keyed_state import KeyedState
@@ -94,7 +94,7 @@ class Scoring:
         return outputs
 
     def _dead_letters(self, outputs: Outputs, batch: Batch, rejected: Sequence[Rejected]) -> None:
-        """Records that cannot be read, as they came, with the reason in Kafka Connect's headers."""
+        """Records that cannot be read, as they came, with the reason in Kafka Connect's headers; giants are cut."""
         for index, code, message in rejected:
             letter = DeadLetter(
                 topic=self.topics.transactions,
@@ -104,7 +104,12 @@ class Scoring:
                 message=message,
                 task=str(self.slot),
             )
-            record = {"key": batch.keys[index], "value": batch.values[index], "headers": letter.headers()}
+            key, value = batch.keys[index], batch.values[index]
+            record = {
+                "key": key and key[:MAX_KEY_BYTES],
+                "value": value and value[:MAX_VALUE_BYTES],
+                "headers": letter.headers(),
+            }
             outputs.records.append((self.topics.dead_letter, record))
 
     def _payers(self, outputs: Outputs, payments: PaymentBatch, partitions: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -19,8 +19,8 @@ REACH_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 15.0
 POLL_S = 0.1
 DAY_MS = 86_400_000
-COLUMNAR_MAX_BYTES = 8 * 2**20
-"""A whole step's rows travel as one record."""
+WIDE_MAX_BYTES = 8 * 2**20
+"""A whole step's rows travel as one record; a dead letter is as large as what came."""
 
 
 class TopicError(FraudStreamError):
@@ -83,7 +83,7 @@ def topic_specs(topics: Topics, partitions: int) -> list[TopicSpec]:
         TopicSpec(topics.transactions, partitions, _kept(days=7)),
         TopicSpec(topics.alerts, partitions, _kept(days=30)),
         TopicSpec(topics.decisions, partitions, _kept(days=30) | _wide()),
-        TopicSpec(topics.dead_letter, partitions, _kept(days=30)),
+        TopicSpec(topics.dead_letter, partitions, _kept(days=30) | _wide()),  # whatever came, and its headers
         TopicSpec(topics.entity_activity, partitions, _kept(days=7) | _wide()),
         TopicSpec(topics.entity_risk, partitions, _compacted()),
         TopicSpec(topics.labels, partitions, _kept(days=90)),
@@ -131,7 +131,7 @@ def _kept(days: int) -> dict[str, str]:
 
 
 def _wide() -> dict[str, str]:
-    return {"max.message.bytes": str(COLUMNAR_MAX_BYTES)}
+    return {"max.message.bytes": str(WIDE_MAX_BYTES)}
 
 
 def _compacted() -> dict[str, str]:
