@@ -120,7 +120,8 @@ def make_bank(
             nonlocal count
             count += 1
             name = f"{topic_name}-{count}"
-            servers = (cluster or request.getfixturevalue("broker")).bootstrap_servers
-            return opened.enter_context(Bank(servers, tmp_path / name, world, **{"name": name, **given}))
+            brokers = cluster or request.getfixturevalue("broker")
+            given = {"name": name, "replication": getattr(brokers, "replication", 1), **given}
+            return opened.enter_context(Bank(brokers.bootstrap_servers, tmp_path / name, world, **given))
 
         yield make

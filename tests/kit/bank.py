@@ -241,19 +241,27 @@ class Bank:
         consumer = Consumer(
             {**admin(self.kafka), "group.id": f"{self.name}-{agent}", "isolation.level": "read_uncommitted"}
         )
+        asked = [TopicPartition(topic, partition) for partition in range(self.partitions)]
+        until = time.monotonic() + REQUEST_TIMEOUT_S
         try:
-            asked = [TopicPartition(topic, partition) for partition in range(self.partitions)]
-            return {
-                each.partition: max(0, each.offset) for each in consumer.committed(asked, timeout=REQUEST_TIMEOUT_S)
-            }
+            while True:
+                try:
+                    found = consumer.committed(asked, timeout=REQUEST_TIMEOUT_S)
+                    return {each.partition: max(0, each.offset) for each in found}
+                except KafkaException:  # the coordinator may be on its way
+                    if time.monotonic() > until:
+                        raise
+                time.sleep(POLL_S)
         finally:
             consumer.close()
 
     def finish(self, timeout_s: float = 120) -> None:
-        """Until everything published is committed by scoring, and all the activity by entities."""
+        """Until everything published is committed by scoring, all the activity by entities, and every partition has an
+        owner that is ready: what is on the owners' disks is complete then."""
         until = time.monotonic() + timeout_s
         self._until(lambda: self.committed() >= self.published, "every payment to be committed", until)
         self._until(lambda: not self._activity_left(), "all activity to be committed", until)
+        self._until(self._owned, "every partition to have an owner that is ready", until)
 
     def _until(self, condition: Any, what: str, until: float) -> None:
         while True:
@@ -285,6 +293,15 @@ class Bank:
             return False
         finally:
             consumer.close()
+
+    def _owned(self) -> bool:
+        """Whether those who run have every partition among them, restored."""
+        running = self.running
+        owned = {
+            agent: sum(worker.metric("partitions_assigned", agent=agent) for worker in running)
+            for agent in ("scoring", "entities")
+        }
+        return all(worker.health("ready")[0] == 200 for worker in running) and set(owned.values()) == {self.partitions}
 
     def _last_lines(self) -> str:
         return "\n".join(f"{worker.log.name}:\n{worker.last_lines()}" for worker in self.workers[-2:])

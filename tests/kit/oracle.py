@@ -33,7 +33,7 @@ SHOWN = 8
 """Problems named when a test fails."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Findings:
     """What came out."""
 
@@ -49,7 +49,7 @@ class Findings:
         """Nothing missing, nothing extra, nothing else than it should be."""
         return not (self.lost or self.doubled or self.disordered or self.problems)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         counts = f"{self.payments:,} payments: {self.lost} lost, {self.doubled} doubled, {self.disordered} disordered"
         more = len(self.problems) - SHOWN
         return "\n- ".join([counts, *self.problems[:SHOWN], *([f"and {more} more"] if more > 0 else [])])
