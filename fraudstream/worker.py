@@ -33,6 +33,7 @@ from stream.logs import logger
 from stream.metrics import METRICS
 from stream.restore import Progress, Restorer
 from stream.settings import ConsumerSettings, KafkaSettings, ProducerSettings, RestoreSettings, StateSettings
+from stream.standby import Standby
 from stream.step import Outputs, StepRunner
 from stream.table import TopicFollower
 from stream.topics import Topics
@@ -66,6 +67,8 @@ class WorkerSettings:
     state_format: int | None = None
     """What state is written in; None: the newest that this build knows."""
     metrics_port: int = 9108
+    standby: int = 0
+    """Partitions of others, of each agent, whose state is kept current here."""
     accept_state_loss: bool = False
     """Start even where the state is behind the committed offsets, with what there is of it."""
 
@@ -90,7 +93,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     app = make_app(settings.kafka.app, home / "faust")
-    worker = Running(app)
+    worker = Running(app, Standby(settings.kafka, settings.standby))
     risk = RiskTable(home / "entity-risk", topic_id(settings.kafka, topics.entity_risk), settings.state)
     lists = ListTable()
     worker.follow(TopicFollower(settings.kafka, topics.entity_risk, partitions[topics.entity_risk], risk))
@@ -113,9 +116,23 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     entities = Entities(KeyedState(entity_codec, home / "entities", entity_rows), topics.entity_risk)
     labels = Labels(tokeniser, topics.entity_activity, partitions[topics.entity_activity])
 
-    worker.agent(settings, "scoring", topics.transactions, scoring.compute, payers, topics.scoring_changelog)
     worker.agent(
-        settings, "entities", topics.entity_activity, entities.compute, entities.state, topics.entities_changelog
+        settings,
+        "scoring",
+        topics.transactions,
+        scoring.compute,
+        payers,
+        topics.scoring_changelog,
+        partitions[topics.scoring_changelog],
+    )
+    worker.agent(
+        settings,
+        "entities",
+        topics.entity_activity,
+        entities.compute,
+        entities.state,
+        topics.entities_changelog,
+        partitions[topics.entities_changelog],
     )
     worker.agent(settings, "labels", topics.labels, lambda batch, _: labels.compute(batch))
 
@@ -151,8 +168,9 @@ def _check_paired(partitions: dict[str, int], source: str, changelog: str) -> No
 class Running:
     """The parts of a running worker: what starts, what ends, what decides whether it is live and ready."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, standby: Standby) -> None:
         self._app = app
+        self._standby = standby
         self._followers: list[TopicFollower] = []
         self._states: dict[str, KeyedState] = {}
         self._sources: list[BatchTopic] = []
@@ -177,6 +195,7 @@ class Running:
         compute: Callable[[Batch, dict[int, int]], Outputs],
         state: KeyedState | None = None,
         changelog: str = "",
+        partitions: int = 0,
     ) -> None:
         """One Faust agent over one topic: its source, its producer, its steps, and the restore of its state.
 
@@ -204,6 +223,7 @@ class Running:
             def progress(now: Progress) -> None:
                 METRICS.restoring(name, partition, now.records, now.left, now.seconds_left)
 
+            self._standby.let_go(name, partition)
             restored = restorer.restore(partition, committed, still_ours, progress)
             runner.prepared(partition, restored.checkpoint)
             return restored.source_offset
@@ -211,6 +231,7 @@ class Running:
         def release(partition: int) -> None:
             if state is not None:
                 state.close(partition)
+                self._standby.give_back(name, partition)
 
         source = BatchTopic(self._app, topic, name, settings.kafka, settings.consumer, prepare=prepare, release=release)
         producer = make_producer(settings.kafka, settings.producer, name, changelog or None)
@@ -227,6 +248,7 @@ class Running:
         self._runners.append(runner)
         if state is not None:
             self._states[name] = state
+            self._standby.agent(name, changelog, partitions, state, settled=source.is_ready)
         self._ends.append(producer.close)
         if state is not None:
             self._ends.append(state.close_all)
@@ -281,6 +303,7 @@ class Running:
         for source in self._sources:
             source.on_failure = self.fail
             await service.add_runtime_dependency(source)
+        self._standby.start()
         self._app.flow_control.resume()
         return None
 
@@ -295,12 +318,17 @@ class Running:
                     METRICS.lag.labels(source.agent, partition).set(lag)
             for name, state in self._states.items():
                 METRICS.state_rows.labels(name).set(state.rows_in_memory)
+                METRICS.state_disk.labels(name).set(state.disk_bytes())
+                METRICS.state_records.labels(name).set(state.estimated_records())
+                METRICS.standby_partitions.labels(name).set(len(self._standby.followed(name)))
+                METRICS.standby_lag.labels(name).set(self._standby.lag(name))
             for follower in self._followers:
                 if follower.failure is not None:
                     self.fail(follower.failure)
             await service.sleep(1.0)
 
     def end_followers(self) -> None:
+        self._standby.stop()
         for follower in self._followers:
             follower.stop()
 

@@ -78,6 +78,18 @@ class Metrics:
             "partition",
         )
         self.state_rows = gauge("state_rows_in_memory", "State records in the arena", "agent")
+        self.state_disk = gauge("state_disk_bytes", "Bytes on disk of the databases that are open here", "agent")
+        self.state_records = gauge(
+            "state_records_estimate", "Records in the databases that are open here, by RocksDB's estimate", "agent"
+        )
+        self.standby_partitions = gauge(
+            "standby_partitions", "Partitions of other workers whose state is kept current here", "agent"
+        )
+        self.standby_lag = gauge(
+            "standby_lag_records",
+            "Changelog offsets that the standby copies have still to read, commit markers included",
+            "agent",
+        )
         self.table_rows = gauge("table_records", "Records read from a table topic since the start", "table")
         self.model_rejected = counter("model_rejected_total", "Model bundles that failed verification")
         self.model = gauge("model_info", "Always 1; the labels tell which model decides", "name", "sha256")

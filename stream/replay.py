@@ -19,6 +19,14 @@ REBUILD = (
 )
 
 
+def read_position(changelog: str, value: bytes | None) -> int:
+    """A position's source offset; raises `Stop`, naming the `changelog`, for one that is none."""
+    try:
+        return decode_position(value or b"")
+    except ValueError as error:
+        raise Stop(f"the changelog {changelog} holds a position that is none", hint=REBUILD) from error
+
+
 class Replay:
     """One partition, from a checkpoint on. For one thread."""
 
@@ -43,16 +51,10 @@ class Replay:
             offset = max(offset, messages[-1].offset() + 1)
         checkpoint = replace(self.checkpoint, changelog_offset=offset)
         if POSITION_KEY in latest:
-            checkpoint = replace(checkpoint, source_offset=self._position(latest.pop(POSITION_KEY)))
+            checkpoint = replace(checkpoint, source_offset=read_position(self._name, latest.pop(POSITION_KEY)))
         if checkpoint != self.checkpoint:
             self._state.restore(self._partition, list(latest.items()), checkpoint)
             self.checkpoint = checkpoint
         records = len(keys) - keys.count(POSITION_KEY)
         self.records += records
         return records
-
-    def _position(self, value: bytes | None) -> int:
-        try:
-            return decode_position(value or b"")
-        except ValueError as error:
-            raise Stop(f"the changelog {self._name} holds a position that is none", hint=REBUILD) from error

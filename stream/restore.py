@@ -12,19 +12,19 @@ the checkpoint of its last batch that reached the disk.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream.admin import topic_id
-from stream.changelog import Checkpoint
+from stream.changelog import POSITION_KEY, Checkpoint
 from stream.errors import Retry, Stop, translated
 from stream.failpoints import failpoint
 from stream.keyed_state import KeyedState
 from stream.librdkafka import reader
 from stream.logs import logger
-from stream.replay import REBUILD, Replay
+from stream.replay import REBUILD, Replay, read_position
 from stream.settings import KafkaSettings, RestoreSettings
 
 log = logger("restore")
@@ -91,7 +91,8 @@ class Restorer:
         started = time.monotonic()
         identity = topic_id(self._kafka, self._changelog)
         low, high = self._watermarks(partition)
-        checkpoint = self._usable(partition, self._state.open(partition), identity, low, high)
+        fresh = Checkpoint(-1, low, identity)
+        checkpoint = self._usable(partition, self._state.open(partition), fresh, high, committed, still_ours)
         checkpoint, records = self._replay(partition, checkpoint, high, still_ours, progress)
         self._agree(partition, checkpoint.source_offset, committed)
         log.info(
@@ -106,19 +107,31 @@ class Restorer:
         return Restored(max(committed, -1), checkpoint, records)
 
     def _usable(
-        self, partition: int, checkpoint: Checkpoint | None, identity: bytes, low: int, high: int
+        self,
+        partition: int,
+        checkpoint: Checkpoint | None,
+        fresh: Checkpoint,
+        high: int,
+        committed: int,
+        still_ours: Callable[[], bool],
     ) -> Checkpoint:
         """Where the replay starts: the local checkpoint, if this changelog goes on from it."""
-        fresh = Checkpoint(-1, low, identity)
-        name = f"{self._changelog}-{partition}"
+        low, name = fresh.changelog_offset, f"{self._changelog}-{partition}"
         if low > 0:
             self._refuse(
                 f"the changelog {name} was truncated: it starts at {low}, and compaction never moves its start"
             )
         if checkpoint is None:
             return fresh
-        if checkpoint.topic_id != identity:
-            self._refuse(f"the changelog {name} was made again since the local state was written")
+        if checkpoint.topic_id != fresh.topic_id:
+            # Rebuilt or brought back by somebody, if it agrees. Looked at first: the local state may be the last copy.
+            position = self._last_position(partition, low, high, still_ours)
+            if not self._agrees(position, committed):
+                self._refuse(
+                    f"the changelog {name} was made again since the local state was written: "
+                    f"it stands at source offset {position}, the group committed {committed}"
+                )
+            log.warning("the changelog was made again, building the local state anew", partition=partition)
         elif checkpoint.changelog_offset > high:
             self._refuse(
                 f"the changelog {name} ends at {high}, short of the local state's {checkpoint.changelog_offset}"
@@ -128,6 +141,18 @@ class Restorer:
         self._state.wipe(partition)
         self._state.open(partition)
         return fresh
+
+    def _last_position(self, partition: int, low: int, high: int, still_ours: Callable[[], bool]) -> int:
+        """The last position on the changelog, which is near its end; -1 for none. Nothing is written."""
+        for back in (1_000, 100_000, high):
+            position, start = -1, max(low, high - back)
+            for messages, _ in self._read(partition, start, high, still_ours):
+                for message in messages:
+                    if message.key() == POSITION_KEY:
+                        position = read_position(f"{self._changelog}-{partition}", message.value())
+            if position >= 0 or start == low:
+                return position
+        return -1
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
         """Start and end of the changelog, with what is not committed yet."""
@@ -150,15 +175,26 @@ class Restorer:
         still_ours: Callable[[], bool],
         progress: Callable[[Progress], None],
     ) -> tuple[Checkpoint, int]:
-        if checkpoint.changelog_offset >= high:
-            return checkpoint, 0
         replay = Replay(self._state, self._changelog, partition, checkpoint)
         pace = _Pace(checkpoint.changelog_offset, high)
+        for messages, end in self._read(partition, checkpoint.changelog_offset, high, still_ours):
+            replay.take(messages, end)
+            progress(pace.at(replay.records, replay.checkpoint.changelog_offset))
+            self._tell(partition, pace)
+        return replay.checkpoint, replay.records
+
+    def _read(
+        self, partition: int, offset: int, high: int, still_ours: Callable[[], bool]
+    ) -> Iterator[tuple[list[Message], int]]:
+        """Committed records from `offset` on, in batches, each with where the partition ended just then, -1 if it did
+        not; until it ends at or beyond `high`."""
+        if offset >= high:
+            return
         consumer = Consumer(reader(self._kafka))
-        consumer.assign([TopicPartition(self._changelog, partition, checkpoint.changelog_offset)])
-        last_news, troubled, ended = time.monotonic(), False, False
+        consumer.assign([TopicPartition(self._changelog, partition, offset)])
+        last_news, troubled, end = time.monotonic(), False, -1
         try:
-            while not ended:
+            while end < high:
                 if not still_ours():
                     raise Retry(f"partition {partition} was given up during its restore")
                 messages = consumer.consume(1, timeout=POLL_S)
@@ -166,19 +202,15 @@ class Restorer:
                 failpoint("restoring", self._agent)
                 good = [message for message in messages if message.error() is None]
                 end, trouble = self._errors(partition, messages)
-                ended = end >= high
-                before = replay.checkpoint
-                replay.take(good, end)
-                if replay.checkpoint != before or ended:
-                    last_news, troubled = time.monotonic(), False
-                    progress(pace.at(replay.records, replay.checkpoint.changelog_offset))
-                    self._tell(partition, pace)
+                reached = max(end, good[-1].offset() + 1 if good else -1)
+                if reached > offset or end >= high:
+                    offset, last_news, troubled = max(offset, reached), time.monotonic(), False
+                    yield good, end
                 elif time.monotonic() - last_news > self._settings.stalled_timeout_s:
-                    self._stalled(partition, replay.checkpoint.changelog_offset, high, troubled or trouble)
+                    self._stalled(partition, offset, high, troubled or trouble)
                 troubled = troubled or trouble
         finally:
             consumer.close()
-        return replay.checkpoint, replay.records
 
     def _errors(self, partition: int, messages: list[Message]) -> tuple[int, bool]:
         """Where the partition ended, -1 if it did not; and whether the brokers are in trouble, which passes.
@@ -218,15 +250,17 @@ class Restorer:
                 seconds_left=round(pace.now.seconds_left, 1),
             )
 
-    def _agree(self, partition: int, position: int, committed: int) -> None:
+    def _agrees(self, position: int, committed: int) -> bool:
         if position == max(committed, -1) or (committed < 0 and position <= 0):
-            return
-        if not self._exact and position > committed:
-            return  # what lies between was applied and is done again
-        self._refuse(
-            f"the changelog {self._changelog}-{partition} stands at source offset {position}, "
-            f"the group committed {committed}"
-        )
+            return True
+        return not self._exact and position > committed  # what lies between was applied and is done again
+
+    def _agree(self, partition: int, position: int, committed: int) -> None:
+        if not self._agrees(position, committed):
+            self._refuse(
+                f"the changelog {self._changelog}-{partition} stands at source offset {position}, "
+                f"the group committed {committed}"
+            )
 
     def _refuse(self, problem: str) -> None:
         if not self._accept_loss:

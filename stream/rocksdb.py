@@ -44,6 +44,8 @@ def open_database(path: Path, settings: StateSettings, shared: SharedMemory) -> 
     options.set_write_buffer_manager(shared.write_buffers)
     options.set_write_buffer_size(settings.write_buffer_bytes)
     options.set_max_write_buffer_number(3)
+    # Memtables are written out early, to bound what a restart replays; so many of those small files are merged at once.
+    options.set_level_zero_file_num_compaction_trigger(8)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_max_background_jobs(2)
     options.set_max_open_files(256)

@@ -59,6 +59,7 @@ def worker(
             reject_limit=settings.reject_limit,
             state_format=settings.state_format,
             metrics_port=settings.metrics_port,
+            standby=settings.standby,
             accept_state_loss=accept_state_loss,
         ),
         tokeniser,

@@ -1,106 +1,23 @@
 """The rules of a restore, against a real changelog."""
 
-import contextlib
 import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    NewTopic,
     ResourceType,
 )
 
-from stream.admin import topic_id
-from stream.changelog import POSITION_KEY, encode_position
+from kit.changelog import COMPACT, WAIT_S, Bench, key, recreate
 from stream.errors import Retry, Stop
-from stream.keyed_state import KeyedState
-from stream.restore import Progress, Restorer
-from stream.settings import KafkaSettings, RestoreSettings, StateSettings
+from stream.restore import Progress
 
 pytestmark = pytest.mark.broker
-COMPACT = {"cleanup.policy": "compact"}
-WAIT_S = 30.0
-
-
-def key(k: int) -> bytes:
-    return b"%016d" % k
-
-
-class Owner:
-    """Writes a changelog as a step does."""
-
-    def __init__(self, kafka: KafkaSettings, changelog: str, encode: Callable[[int], bytes]) -> None:
-        self.changelog = changelog
-        self._encode = encode
-        self.producer = Producer(
-            {
-                "bootstrap.servers": kafka.bootstrap_servers,
-                "transactional.id": changelog,
-                "linger.ms": 1,
-                "log_level": 0,
-            }
-        )
-        self.producer.init_transactions(WAIT_S)
-
-    def begin(self, counts: dict[int, int], position: int) -> None:
-        self.producer.begin_transaction()
-        for k, count in counts.items():
-            self.producer.produce(self.changelog, self._encode(count), key(k), partition=0)
-        self.producer.produce(self.changelog, encode_position(position), POSITION_KEY, partition=0)
-        assert self.producer.flush(WAIT_S) == 0
-
-    def step(self, counts: dict[int, int], position: int) -> None:
-        self.begin(counts, position)
-        self.producer.commit_transaction(WAIT_S)
-
-    def forget(self, k: int, position: int) -> None:
-        """A step that deletes a key."""
-        self.producer.begin_transaction()
-        self.producer.produce(self.changelog, None, key(k), partition=0)
-        self.producer.produce(self.changelog, encode_position(position), POSITION_KEY, partition=0)
-        self.producer.commit_transaction(WAIT_S)
-
-
-class Bench:
-    """A changelog, its owner, and the state that is restored from it."""
-
-    def __init__(self, counting, kafka: KafkaSettings, changelog: str, tmp_path) -> None:
-        def encode(count: int) -> bytes:
-            record = np.zeros(1, dtype=counting.COUNT)
-            record["count"] = count
-            return counting.CountCodec().encode(record, np.zeros(1, dtype=np.int64))[0]
-
-        self.kafka, self.changelog, self.directory = kafka, changelog, tmp_path
-        self.codec = counting.CountCodec()
-        self.owner = Owner(kafka, changelog, encode)
-        self.state = self.fresh()
-
-    def fresh(self) -> KeyedState:
-        return KeyedState(self.codec, self.directory, StateSettings(self.directory, arena_rows=100))
-
-    def restorer(
-        self, *, exact: bool = True, accept_loss: bool = False, stalled_s: float = 20.0, batch: int = 10_000
-    ) -> Restorer:
-        settings = RestoreSettings(stalled_timeout_s=stalled_s, batch=batch)
-        return Restorer(self.kafka, self.changelog, self.state, settings, exact=exact, accept_loss=accept_loss)
-
-    def restart(self) -> None:
-        self.state.close_all()
-        self.state = self.fresh()
-
-    def counts(self, *keys: int) -> list[int]:
-        step = self.state.begin()
-        found: list[int] = self.state.records["count"][self.state.rows(0, [key(k) for k in keys])].tolist()
-        self.state.keep(step)
-        return found
 
 
 @pytest.fixture
@@ -212,21 +129,6 @@ def test_in_at_least_once_what_lies_beyond_the_committed_offset_is_done_again(be
     assert (restored.source_offset, restored.checkpoint.source_offset) == (25, 30)
 
 
-def recreate(bench: Bench) -> None:
-    client = AdminClient({"bootstrap.servers": bench.kafka.bootstrap_servers})
-    for future in client.delete_topics([bench.changelog]).values():
-        future.result()
-    while True:
-        future = client.create_topics([NewTopic(bench.changelog, 1, 1, config=COMPACT)])[bench.changelog]
-        if future.exception() is None:
-            break
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:  # until every part of the broker knows of it
-        with contextlib.suppress(Stop, Retry):
-            topic_id(bench.kafka, bench.changelog)
-            return
-
-
 def test_a_changelog_made_again_stops_it_although_the_disk_is_intact(bench):
     bench.owner.step({1: 1}, 10)
     bench.restorer().restore(0, 10)
@@ -235,6 +137,17 @@ def test_a_changelog_made_again_stops_it_although_the_disk_is_intact(bench):
     with pytest.raises(Stop, match="made again") as raised:
         bench.restorer().restore(0, 10)
     assert "docs/operations.md" in raised.value.hint
+
+
+def test_a_changelog_made_again_that_agrees_replaces_the_local_state(bench):
+    """As after a rebuild on another machine."""
+    bench.owner.step({1: 1, 2: 1}, 10)
+    bench.restorer().restore(0, 10)
+    bench.restart()
+    recreate(bench)
+    bench.owner.step({1: 5}, 10)
+    assert bench.restorer().restore(0, 10).records == 1
+    assert bench.counts(1, 2) == [5, 0]
 
 
 def test_a_changelog_made_again_stops_it_on_an_empty_disk(bench):
