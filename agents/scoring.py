@@ -22,7 +22,7 @@ from models.entity_state import activity_of, as_bytes, entity_keys
 from models.explaining import explain
 from models.tokens import Tokeniser
 from schemas.codec import Rejected, decode_transactions, encode
-from schemas.dead_letter import MAX_KEY_BYTES, MAX_VALUE_BYTES, DeadLetter
+from schemas.dead_letter import MAX_PART_BYTES, DeadLetter
 from schemas.entity_activity import split_activity
 from stream.batch_topic import Batch
 from stream.keyed_state import KeyedState
@@ -106,8 +106,8 @@ class Scoring:
             )
             key, value = batch.keys[index], batch.values[index]
             record = {
-                "key": key and key[:MAX_KEY_BYTES],
-                "value": value and value[:MAX_VALUE_BYTES],
+                "key": key and key[:MAX_PART_BYTES],
+                "value": value and value[:MAX_PART_BYTES],
                 "headers": letter.headers(),
             }
             outputs.records.append((self.topics.dead_letter, record))

@@ -17,10 +17,9 @@ REJECT_CODES: tuple[RejectCode, ...] = get_args(RejectCode)
 _PREFIX = "__connect.errors."
 _STAGES: dict[str, str] = {"wrong_key": "KEY_CONVERTER"}
 MAX_MESSAGE_CHARS = 500
-MAX_KEY_BYTES = 65_536
-MAX_VALUE_BYTES = 8 * 2**20 - 2 * MAX_KEY_BYTES
-"""Of a record larger than this the beginning is kept, so that the topic takes it (`max.message.bytes` of 8 MiB): one
-record must not keep all that come after it from being judged."""
+MAX_PART_BYTES = 4 * 2**20 - 65_536
+"""Of a key or value larger than this the beginning is kept, so that the topic takes both and the headers
+(`max.message.bytes` of 8 MiB): one record must not keep all that come after it from being judged."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):

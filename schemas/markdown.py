@@ -25,6 +25,23 @@ AsyncAPI document in `schemas/generated/`.
 Amounts are paise (integers), times epoch milliseconds UTC, coordinates degrees (WGS 84), distances metres. Fields a
 reader does not know are ignored. A number in quotes, a fraction where an integer belongs (`100.0` too), NaN and
 Infinity are rejected; of a key given twice the last counts. A payment's value may have 65,536 bytes.
+
+## Versions
+
+The records that are JSON carry no version: they grow. Publishers of two versions may write to `transactions` side by
+side, and a worker may be older or newer than either.
+
+| a publisher | the payment |
+| --- | --- |
+| adds a field | is judged as without it, by a build that does not know it |
+| leaves out an optional field, or sends null | is judged; absence is information |
+| renames or leaves out a required field | is a dead letter, `invalid_field` |
+| changes a known field's type or unit (an object, a fraction for paise, a date in words), even an optional one's | is a dead letter, `invalid_field`, if the value breaks the field's limits |
+| sends a choice that is not listed | is a dead letter, `invalid_field` |
+
+So a field's meaning never changes; a new meaning is a new field. A value that changed its unit within the limits, as
+rupees sent for paise, cannot be told apart. Decisions, entity activity and the state's records carry a version: see
+[Upgrades](operations.md#upgrades).
 """
 
 

@@ -10,7 +10,7 @@ from models.engine import DUPLICATE, REDO
 from models.fingerprint import fingerprints
 from models.payer_state import PAYER, PAYER_CODEC
 from schemas.codec import encode
-from schemas.dead_letter import MAX_VALUE_BYTES, DeadLetter
+from schemas.dead_letter import MAX_PART_BYTES, DeadLetter
 from schemas.entity_activity import FIRST_TIME, OUTFLOW, decode_activity
 from schemas.entity_risk import EntityRisk
 from stream.topics import WIDE_MAX_BYTES
@@ -201,7 +201,7 @@ def test_a_bad_record_becomes_a_dead_letter_with_its_bytes_and_the_rest_is_judge
 
 
 def test_of_a_giant_the_beginning_is_kept_so_that_the_broker_takes_it(desk, payment):
-    giant = b"x" * (MAX_VALUE_BYTES + 5)
+    giant = b"x" * (MAX_PART_BYTES + 5)
     step = desk.take([encode(payment()), giant], [b"asha@bank", giant])
     ((_, record),) = step.outputs.records
     headers = sum(len(name) + len(value) for name, value in record["headers"])
