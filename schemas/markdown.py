@@ -36,7 +36,7 @@ side, and a worker may be older or newer than either.
 | adds a field | is judged as without it, by a build that does not know it |
 | leaves out an optional field, or sends null | is judged; absence is information |
 | renames or leaves out a required field | is a dead letter, `invalid_field` |
-| sends a known field, even an optional one, with another type or beyond its limits | is a dead letter, `invalid_field` |
+| sends a known field, even an optional one, of another type or beyond its limits | is a dead letter, `invalid_field` |
 | sends a choice that is not listed | is a dead letter, `invalid_field` |
 
 So a field's meaning never changes; a new meaning is a new field. A unit that changed within the limits, as whole rupees
