@@ -4,6 +4,9 @@ A thread consumes; an agent iterates `async for batch in batches`. The thread on
 computed, so records wait in librdkafka's queue and the next batch is whatever has arrived: a handful when it is quiet,
 thousands under load. While a rebalance callback runs, at most one step is being published, and it is waited for.
 
+Every call of a running consumer is made in its thread: confluent-kafka lets others wait until `consume` returns, and
+until a rebalance callback does.
+
 A partition's life: assigned and paused; prepared (its state restored) in another thread while polling goes on;
 resumed at the committed offset; judged; revoked, when its state is closed. An epoch per partition counts its lives:
 what belongs to an older one is dropped before it becomes a batch, and a batch that was fetched in an older one before
@@ -42,6 +45,7 @@ Release = Callable[[int], None]
 """Told that a partition is no longer ours."""
 NOT_READY = 1 << 62
 """Above every offset."""
+LAG_EVERY_S = 1.0
 LOST = -1
 """The epoch of no batch."""
 
@@ -92,6 +96,7 @@ class BatchTopic(Service):
         self._prepare = prepare
         self._release = release
         self._config = librdkafka.group_consumer(kafka, settings, agent)
+        self._offsets_config = librdkafka.group_offsets(kafka, agent)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{agent}-consumer")
         self._preparing = ThreadPoolExecutor(settings.restore_threads, thread_name_prefix=f"{agent}-restore")
         self._consumer: Consumer | None = None
@@ -103,10 +108,15 @@ class BatchTopic(Service):
         self._failure: BaseException | None = None
         self._rewind_wanted = False
         self._not_before = 0.0
+        self._lag: dict[int, int] = {}
+        self._lag_known_at = 0.0
+        self._to_commit: dict[int, int] = {}
         self._ended = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.assigned_once = False
+        self.group_metadata: Any = None
+        """Our place in the consumer group as of the last fetch or revocation; what fences a step's offsets."""
         self.on_failure: Callable[[StreamError], None] = lambda error: None
         """Told of the error that ended the reading."""
         self.settle: Callable[[float], bool] = lambda timeout_s: True
@@ -146,14 +156,13 @@ class BatchTopic(Service):
         return self.assigned_once and not self._pending and self._failure is None
 
     def lag(self) -> dict[int, int]:
-        """By partition, offsets from the last record fetched to the end of what librdkafka knows of it."""
-        started = dict(self._ready)
-        lags = {}
-        for place in self.consumer.position([TopicPartition(self.topic, p) for p in started]) if started else []:
-            _, high = self.consumer.get_watermark_offsets(place, cached=True)
-            if high >= 0:
-                lags[place.partition] = max(0, high - max(place.offset, started[place.partition]))
-        return lags
+        """By partition, offsets from the last record fetched to the end of what librdkafka knew of it a moment ago."""
+        return self._lag
+
+    def commit_later(self, offsets: Sequence[TopicPartition]) -> None:
+        """Commit offsets of the group soon, outside any transaction: between two fetches, or when partitions go."""
+        for place in offsets:
+            self._to_commit[place.partition] = place.offset
 
     @property
     def partitions(self) -> list[int]:
@@ -209,6 +218,7 @@ class BatchTopic(Service):
 
     def _close(self) -> None:
         self.settle(self._settings.revoke_timeout_ms / 1000)
+        self._commit(asynchronous=False)
         for partition in list(self._epochs):
             self._drop(partition)  # first, because a restore in progress asks the consumer
         if self._consumer is not None:
@@ -221,6 +231,8 @@ class BatchTopic(Service):
             self._start_again([p for p in self._epochs if p not in self._pending])
             self._rewind_wanted = False  # only now: until here, what was fetched before counts as old by this
         self._resume_prepared()
+        self._commit(asynchronous=True)
+        self._look_at_lag()
         messages = self.consumer.consume(1, timeout=self._settings.poll_ms / 1000 if not self._pending else 0.01)
         if self._failure is not None:
             raise self._failure
@@ -251,9 +263,33 @@ class BatchTopic(Service):
             np.fromiter((m.timestamp()[1] for m in kept), dtype=np.int64, count=count),
             {p: self._epochs[p] for p in {m.partition() for m in kept}},
         )
+        self.group_metadata = self.consumer.consumer_group_metadata()
         for place in batch.next_offsets(self.topic):
             self._ready[place.partition] = place.offset  # whatever comes, no record is handed over twice in one life
         return batch
+
+    def _commit(self, *, asynchronous: bool) -> None:
+        """What does not arrive is committed with the next step, or the records come again."""
+        offsets, self._to_commit = self._to_commit, {}
+        if not offsets:
+            return
+        try:
+            places = [TopicPartition(self.topic, p, offset) for p, offset in offsets.items()]
+            self.consumer.commit(offsets=places, asynchronous=asynchronous)
+        except KafkaException as error:
+            log.warning("offsets were not committed", agent=self.agent, error=error.args[0].str())
+
+    def _look_at_lag(self) -> None:
+        if time.monotonic() - self._lag_known_at < LAG_EVERY_S:
+            return
+        self._lag_known_at = time.monotonic()
+        started = dict(self._ready)
+        lag = {}
+        for place in self.consumer.position([TopicPartition(self.topic, p) for p in started]) if started else []:
+            _, high = self.consumer.get_watermark_offsets(place, cached=True)
+            if high >= 0:
+                lag[place.partition] = max(0, high - max(place.offset, started[place.partition]))
+        self._lag = lag
 
     def _check(self, message: Message, error: KafkaError) -> None:
         """Raises what must end the worker; the rest is weather, which librdkafka sits out."""
@@ -311,12 +347,16 @@ class BatchTopic(Service):
 
     def _committed(self, partition: int) -> int:
         """The group's offset once no transaction is open on it; negative for none."""
+        doing = f"asking for the committed offset of {self.topic}-{partition}"
+        asking = Consumer(self._offsets_config)  # the member itself is busy consuming
         try:
-            committed = self.consumer.committed([TopicPartition(self.topic, partition)], timeout=COMMITTED_TIMEOUT_S)[0]
+            committed = asking.committed([TopicPartition(self.topic, partition)], timeout=COMMITTED_TIMEOUT_S)[0]
         except KafkaException as error:
-            raise translated(error, f"asking for the committed offset of {self.topic}-{partition}") from error
+            raise translated(error, doing) from error
+        finally:
+            asking.close()
         if committed.error:
-            raise translated(committed.error, f"asking for the committed offset of {self.topic}-{partition}")
+            raise translated(committed.error, doing)
         return int(committed.offset)
 
     def _resume_prepared(self) -> None:
@@ -348,8 +388,10 @@ class BatchTopic(Service):
         """State is written out and closed before anyone else may have the partition."""
         try:
             log.info("partitions given up", agent=self.agent, partitions=[p.partition for p in partitions], reason=why)
+            self.group_metadata = consumer.consumer_group_metadata()
             if not self.settle(self._settings.revoke_timeout_ms / 1000):
                 log.warning("a step takes too long and is aborted", agent=self.agent)
+            self._commit(asynchronous=False)
             for partition in partitions:
                 self._drop(partition.partition)
             failpoint("revoked", self.agent)

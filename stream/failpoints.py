@@ -20,6 +20,7 @@ from schemas.errors import FraudStreamError
 
 PLACES = {
     "computed": "a step's results are made, its transaction has not begun",
+    "delivered": "in the callback of a record's delivery",
     "produced": "the brokers have every record of the step",
     "offsets-added": "the source offsets are in the transaction",
     "committing": "the commit is about to be asked for",

@@ -33,6 +33,16 @@ def group_consumer(kafka: KafkaSettings, settings: ConsumerSettings, agent: str)
     }
 
 
+def group_offsets(kafka: KafkaSettings, agent: str) -> dict[str, Any]:
+    """Who asks for the group's offsets, once they are stable, without being a member."""
+    return {
+        **_common(kafka),
+        "group.id": f"{kafka.app}-{agent}",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+    }
+
+
 def _fetching(settings: ConsumerSettings) -> dict[str, Any]:
     return {
         "fetch.queue.backoff.ms": settings.fetch_queue_backoff_ms,
@@ -66,6 +76,9 @@ def producer(kafka: KafkaSettings, settings: ProducerSettings, agent: str) -> di
         "acks": "all",
         "compression.type": "lz4",
         "linger.ms": settings.linger_ms,
+        # A transaction begins while the markers of the one before are still being written: asked again after 100 ms,
+        # the default, each second step would wait that long.
+        "retry.backoff.ms": 5,
         "batch.num.messages": 10_000,
         "batch.size": 1_000_000,
         "message.timeout.ms": settings.message_timeout_ms,

@@ -236,7 +236,7 @@ class StepRunner:
             produced = time.perf_counter()
             if not self._topic.is_current(batch):
                 raise Retry("the partitions of a step were taken away")
-            self._producer.commit(self._topic.consumer, batch.next_offsets(self._topic.topic))  # 4
+            self._producer.commit(self._topic, batch.next_offsets(self._topic.topic))  # 4
         except BaseException:
             self._producer.abort()
             raise

@@ -7,7 +7,7 @@ belongs in one thread.
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream import librdkafka
 from stream.errors import Fenced, Retry, StreamError, translated
@@ -24,6 +24,19 @@ RENEW_TIMEOUT_S = 5.0
 FULL_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 5.0
 log = logger("producer")
+
+
+class Group(Protocol):
+    """The consumer group that the offsets are of. `stream.batch_topic.BatchTopic` is one."""
+
+    @property
+    def group_metadata(self) -> Any:
+        """Our place in it, as of the last fetch or later. With that of an older generation a commit is refused."""
+        ...
+
+    def commit_later(self, offsets: Offsets) -> None:
+        """Commit offsets outside any transaction."""
+        ...
 
 
 class OutputProducer(Protocol):
@@ -44,7 +57,7 @@ class OutputProducer(Protocol):
         sent: Sent | None = None,
     ) -> None: ...
     def send_bulk(self, topic: str, records: list[dict[str, Any]], partition: int = -1) -> None: ...
-    def commit(self, consumer: Consumer, offsets: Offsets) -> None:
+    def commit(self, group: Group, offsets: Offsets) -> None:
         """Make records and offsets count, or raise `Fenced`, `Stop` or `Retry`: nothing happened, or it is not known
         whether it did, and the committed offsets tell."""
         ...
@@ -83,6 +96,7 @@ class _Base:
         sent: Sent | None = None,
     ) -> None:
         def delivered(error: KafkaError | None, message: Message) -> None:
+            failpoint("delivered", self._agent)
             if error is not None:
                 self._failed = error
             elif sent is not None:
@@ -197,15 +211,15 @@ class ExactlyOnce(_Base):
             self._fenced = problem
         return problem
 
-    def commit(self, consumer: Consumer, offsets: Offsets) -> None:
-        """1. Add the offsets, under the group's present generation. 2. Commit, which waits for every record."""
+    def commit(self, group: Group, offsets: Offsets) -> None:
+        """1. Add the offsets, under the group's generation. 2. Commit, which waits for every record."""
         timeout = self._settings.transaction_timeout_ms / 1000
         try:
             if watched("produced"):
                 self._flush(timeout)  # the fault is to find the records with the brokers
                 failpoint("produced", self._agent)
-            # 1: fetched anew each time, because a rebalance changes it; it is what fences a zombie.
-            self._producer.send_offsets_to_transaction(list(offsets), consumer.consumer_group_metadata(), timeout)
+            # 1: a rebalance changes the generation, which fences a zombie.
+            self._producer.send_offsets_to_transaction(list(offsets), group.group_metadata, timeout)
             failpoint("offsets-added", self._agent)
             # 2
             failpoint("committing", self._agent)
@@ -266,8 +280,8 @@ class AtLeastOnce(_Base):
         else:
             super().send_bulk(topic, records, partition)
 
-    def commit(self, consumer: Consumer, offsets: Offsets) -> None:
-        """1. Results acknowledged. 2. Changelog acknowledged. 3. Offsets."""
+    def commit(self, group: Group, offsets: Offsets) -> None:
+        """1. Results acknowledged. 2. Changelog acknowledged. 3. Offsets, which may follow later."""
         self._acknowledged()  # 1
         failpoint("produced", self._agent)
         for send in self._later:
@@ -276,10 +290,7 @@ class AtLeastOnce(_Base):
         self._acknowledged()  # 2
         failpoint("offsets-added", self._agent)
         failpoint("committing", self._agent)
-        try:
-            consumer.commit(offsets=list(offsets), asynchronous=False)  # 3
-        except KafkaException as error:
-            raise translated(error, "committing offsets") from error
+        group.commit_later(offsets)  # 3
 
     def _acknowledged(self) -> None:
         if self._flush(self._settings.message_timeout_ms / 1000 + 1):

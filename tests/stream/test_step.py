@@ -2,8 +2,12 @@
 
 import asyncio
 import collections
+import itertools
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +34,9 @@ IMPATIENT = Patience(retries=3, first_pause_s=0.01, longest_pause_s=0.02)
 class Stage:
     """The counting job inside the test's process, so that a test can make any part of it fail."""
 
-    def __init__(self, counting, kafka: KafkaSettings, source: str, directory: Path, guarantee: str) -> None:
+    def __init__(
+        self, counting, kafka: KafkaSettings, source: str, directory: Path, guarantee: str, **consumer: int
+    ) -> None:
         self.source, self.results, self.changelog = source, f"{source}-results", f"{source}-changelog"
         directory.mkdir(exist_ok=True)
         self.app = make_app(kafka.app, directory / "faust")
@@ -44,7 +50,7 @@ class Stage:
             source,
             "agent",
             kafka,
-            ConsumerSettings(max_batch=100),
+            ConsumerSettings(**{"max_batch": 100, **consumer}),
             prepare=self._prepare,
             release=self.state.close,
         )
@@ -136,8 +142,9 @@ def source(make_topic, publish) -> str:
 def make_stage(counting, kafka, source, tmp_path):
     stages = []
 
-    def make(guarantee: str = "exactly_once", directory: str = "worker") -> Stage:
-        stages.append(Stage(counting, kafka, source, tmp_path / directory, guarantee))
+    def make(guarantee: str = "exactly_once", directory: str = "worker", slot: int = 0, **consumer: int) -> Stage:
+        mine = replace(kafka, slot=slot)
+        stages.append(Stage(counting, mine, source, tmp_path / directory, guarantee, **consumer))
         return stages[-1]
 
     yield make
@@ -278,6 +285,119 @@ def test_state_that_breaks_after_the_commit_is_brought_forward_by_the_changelog(
     stage.state.persist = break_sometimes  # type: ignore[method-assign]
     finish(stage)
     assert_exact(stage)
+
+
+def hold_commits(stage: Stage, hold: Callable[[int], None]) -> None:
+    """Call `hold` with the number of each commit before it is made."""
+    commit, numbers = stage.producer.commit, itertools.count(1)
+
+    def held(*arguments) -> None:
+        hold(next(numbers))
+        commit(*arguments)
+
+    stage.producer.commit = held  # type: ignore[method-assign]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.005)
+    return condition()
+
+
+def test_the_next_step_computes_while_one_is_committed_and_no_other(make_stage, guarantee, assert_exact):
+    stage = make_stage(guarantee)
+    ahead = []
+
+    def hold(number: int) -> None:
+        if number in (2, 5, 9):
+            wait_until(lambda: stage.steps > number)
+            time.sleep(0.2)  # enough for a third to begin, if it could
+            ahead.append(stage.steps - number)
+
+    hold_commits(stage, hold)
+    finish(stage)
+    assert ahead == [1, 1, 1]
+    assert_exact(stage)
+
+
+def test_a_commit_that_fails_takes_the_step_with_it_that_was_computed_meanwhile(make_stage, assert_exact):
+    stage = make_stage()
+
+    def hold(number: int) -> None:
+        if number in (2, 6, 7):
+            steps = stage.steps
+            wait_until(lambda: stage.steps > steps, 1.0)
+            raise Retry("not now")
+
+    hold_commits(stage, hold)
+    finish(stage)
+    assert_exact(stage)
+
+
+def test_nothing_is_published_after_a_step_that_must_stop_it(make_stage, assert_exact):
+    stage = make_stage()
+
+    def hold(number: int) -> None:
+        if number == 4:
+            assert wait_until(lambda: stage.steps == 5)
+            raise Stop("no more", hint="none")
+        assert number < 4, "the step after was published"
+
+    hold_commits(stage, hold)
+    with pytest.raises(Stop, match="no more"):
+        finish(stage)
+    again = make_stage()
+    finish(again)
+    assert_exact(again)
+
+
+@pytest.mark.parametrize(("revoke_timeout_ms", "settled"), [(10_000, True), (50, False)])
+def test_a_partition_that_is_taken_away_during_a_commit_is_exact(make_stage, assert_exact, revoke_timeout_ms, settled):
+    """A commit in progress is waited for; after the timeout the step is aborted, and done again by the new owner."""
+    first = make_stage(directory="first", revoke_timeout_ms=revoke_timeout_ms)
+    second = make_stage(directory="second", slot=1)
+    begin, settle, waited = first.producer.begin, first.topic.settle, []
+    last, leaving = threading.Event(), threading.Event()
+    total, computed = PARTITIONS * RECORDS, itertools.count()
+
+    def count(outputs: Outputs) -> None:
+        if [next(computed) for _ in outputs.bulk[first.results]][-1] == total - 1:
+            last.set()
+
+    def slow_begin() -> None:
+        begin()
+        if last.is_set() and not leaving.is_set():  # nothing more to compute: the consumer polls, and hears of it
+            assert leaving.wait(WAIT_S)
+            time.sleep(0.5)
+
+    def watched(timeout_s: float) -> bool:
+        leaving.set()
+        waited.append(settle(timeout_s))
+        return waited[-1]
+
+    first.after = count
+    first.producer.begin = slow_begin  # type: ignore[method-assign]
+    first.topic.settle = watched
+
+    async def both() -> None:
+        def done() -> bool:
+            return sum(max(first.runner.applied(p), second.runner.applied(p)) for p in range(PARTITIONS)) == total
+
+        async def join() -> None:
+            while not last.is_set():
+                await asyncio.sleep(0.01)
+            assert await second.run(done) is None
+
+        joining = asyncio.create_task(join())
+        assert await first.run(done) is None
+        await joining
+
+    asyncio.run(both())
+    assert waited[0] is settled
+    third = make_stage(directory="first")
+    finish(third)
+    assert_exact(third)
 
 
 def test_another_worker_goes_on_with_an_empty_directory(make_stage, assert_exact):

@@ -26,6 +26,13 @@ class Group:
         while not self.consumer.assignment():
             self.consumer.poll(0.1)
 
+    @property
+    def group_metadata(self):
+        return self.consumer.consumer_group_metadata()
+
+    def commit_later(self, offsets) -> None:
+        self.consumer.commit(offsets=list(offsets), asynchronous=False)
+
     def at(self, offset: int) -> list[TopicPartition]:
         return [TopicPartition(self.source, 0, offset)]
 
@@ -80,7 +87,7 @@ def exactly_once(kafka, changelog):
 def step(producer: OutputProducer, group: Group, results: str, value: bytes, offset: int) -> None:
     producer.begin()
     producer.send(results, b"k", value)
-    producer.commit(group.consumer, group.at(offset))
+    producer.commit(group, group.at(offset))
 
 
 def values(messages) -> list[bytes]:
@@ -94,7 +101,7 @@ def test_what_is_committed_is_there_with_its_offsets(producer, group, results, c
         producer.send(results, b"k", b"%d" % n, headers=[("h", b"1")])
         producer.send_bulk(results, [{"key": b"b", "value": b"bulk"}] * 2, partition=0)
         producer.send(changelog, b"c", b"%d" % n, partition=0, sent=places.append)
-        producer.commit(group.consumer, group.at(n + 1))
+        producer.commit(group, group.at(n + 1))
     assert values(read_committed(results)) == [b"0", b"bulk", b"bulk", b"1", b"bulk", b"bulk", b"2", b"bulk", b"bulk"]
     stored = read_committed(changelog)
     assert [message.offset() for message in stored] == places
@@ -140,7 +147,7 @@ def test_each_record_of_a_batch_goes_to_the_partition_it_names(producer, group, 
     producer.begin()
     for _ in range(5):
         producer.send_bulk(results, [{"key": None, "value": b"%d" % p, "partition": p} for p in (3, 0, 2, 1)])
-    producer.commit(group.consumer, group.at(1))
+    producer.commit(group, group.at(1))
     found = read_committed(results, 4)
     assert sorted((message.partition(), message.value()) for message in found) == [
         (p, b"%d" % p) for p in range(4) for _ in range(5)
@@ -152,7 +159,7 @@ def test_more_records_than_the_queue_holds_are_all_sent(kafka, group, results, r
     producer = make_producer(kafka, settings, "agent", None)
     producer.begin()
     producer.send_bulk(results, [{"key": None, "value": b"%d" % n, "partition": 0} for n in range(3_500)])
-    producer.commit(group.consumer, group.at(1))
+    producer.commit(group, group.at(1))
     assert values(read_committed(results)) == [b"%d" % n for n in range(3_500)]
     producer.close()
 
@@ -164,7 +171,7 @@ def test_results_are_acknowledged_before_the_changelog_is_written(kafka, group, 
     producer.send(changelog, b"k", b"state", partition=0)
     producer.send(results, b"k", os.urandom(2 * 2**20))  # above what the topic takes: refused by the broker
     with pytest.raises(Stop):
-        producer.commit(group.consumer, group.at(1))
+        producer.commit(group, group.at(1))
     producer.abort()
     assert read_committed(changelog) == []
     assert group.committed() < 0
@@ -176,7 +183,7 @@ def test_a_successor_with_the_same_slot_fences_the_first(kafka, exactly_once, gr
     exactly_once.send(results, b"k", b"zombie")
     successor = make_producer(kafka, ProducerSettings(), "agent", None)
     with pytest.raises(Fenced) as raised:
-        exactly_once.commit(group.consumer, group.at(1))
+        exactly_once.commit(group, group.at(1))
     assert "slot" in raised.value.hint
     exactly_once.abort()
     step(successor, group, results, b"successor", 1)
@@ -190,7 +197,7 @@ def test_offsets_of_a_consumer_that_lost_its_place_are_refused(kafka, exactly_on
     exactly_once.send(results, b"k", b"zombie")
     heir = Group(kafka, source)  # the same group.instance.id takes the place over
     with pytest.raises((Retry, Fenced)):
-        exactly_once.commit(zombie.consumer, zombie.at(1))
+        exactly_once.commit(zombie, zombie.at(1))
     exactly_once.abort()
     assert read_committed(results) == []
     assert heir.committed() < 0
@@ -212,7 +219,7 @@ def test_after_a_commit_of_unknown_outcome_the_committed_offsets_tell(
     os.killpg(broker.pid, signal.SIGSTOP)
     try:
         with pytest.raises(Retry):
-            producer.commit(group.consumer, group.at(2))
+            producer.commit(group, group.at(2))
         producer.abort()
     finally:
         os.killpg(broker.pid, signal.SIGCONT)
