@@ -45,6 +45,11 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "to the moment a read_committed consumer has it, the first 10 s left out. Generator, broker, worker "
                 "and consumer share the machine.",
             ),
+            Section(
+                "guarantees",
+                "Exactly once beside at least once",
+                "The whole job under both guarantees, in turns on one broker.",
+            ),
         ),
     ),
     "results.md": (

@@ -119,6 +119,34 @@ def _steady(steady: Result, guarantee: str) -> Iterator[Table]:
     yield Table(title, ["", "figure"], [[text, figure(value)] for text, value in rows])
 
 
+def _guarantees(result: Result) -> Iterator[Table]:
+    both = [result[name] for name in ("exactly_once", "at_least_once")]
+
+    def row(text: str, value: Callable[[Result], object]) -> list[str]:
+        return [text, *(figure(value(each)) for each in both)]
+
+    def of_backlog(name: str) -> Callable[[Result], object]:
+        return lambda each: each["backlog"]["rate"][name]
+
+    def of_steady(name: str) -> Callable[[Result], object]:
+        return lambda each: each["steady"]["latency_ms"].get(name)
+
+    runs, steady = both[0]["backlog"]["runs"], both[0]["steady"]
+    rows = [
+        *(row(f"backlog, payments/s, {name}", of_backlog(name)) for name in ("median", "lowest", "highest")),
+        row("steps, first run", lambda each: each["backlog"]["runs"][0]["steps"]),
+        row("worker, processor seconds, first run", lambda each: each["backlog"]["runs"][0]["worker_cpu_s"]),
+        *(row(f"latency of alerts, {name}, ms", of_steady(name)) for name in ("p50", "p99", "p99.9", "max")),
+        row("alerts measured", of_steady("count")),
+        row("payments in a step, mean", lambda each: each["steady"]["mean_step"]),
+    ]
+    title = (
+        f"{len(runs)} backlogs of {runs[0]['payments']:,} payments each, taking turns; then {steady['rate']:,.0f} "
+        f"payments/s for {steady['seconds']:g} s"
+    )
+    yield Table(title, ["", "exactly once", "at least once"], rows)
+
+
 def _damaged(result: Result) -> Iterator[Table]:
     columns = ("sent", "decided", "set_aside", "lost", "repeated", "misplaced", "changed", "wrong_headers", "codes")
     rows = [[each["kind"].replace("_", " "), *(figure(each[name]) for name in columns)] for each in result["kinds"]]
@@ -175,6 +203,7 @@ def _realdata(result: Result) -> Iterator[Table]:
 
 _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "throughput": _throughput,
+    "guarantees": _guarantees,
     "damaged": _damaged,
     "determinism": _determinism,
     "realdata": _realdata,

@@ -15,6 +15,7 @@ it is computed or committed.
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -46,6 +47,12 @@ Release = Callable[[int], None]
 NOT_READY = 1 << 62
 """Above every offset."""
 LAG_EVERY_S = 1.0
+SLOW_STEP_S = 1.0
+"""After so long the consumer is polled beside the step, so that a rebalance does not wait for it; until half of
+`max_poll_interval_ms` has passed, so that a step that hangs loses its partitions in the end."""
+ASK_S = 1.0
+LOST_WITHIN_S = 1.0
+"""librdkafka takes itself for another member until it is told that a loss is known (its issue 3437)."""
 LOST = -1
 """The epoch of no batch."""
 
@@ -105,9 +112,16 @@ class BatchTopic(Service):
         self._ready: dict[int, int] = {}
         """By partition that is prepared, the offset from which on records are handed over."""
         self._pending: dict[int, Future[int]] = {}
+        self._prepared: dict[int, Future[int]] = {}
+        """By partition, its last preparation, whatever became of it."""
+        self._at_work: set[int] = set()
+        """Partitions that a restoring thread works on, and closes itself if they are given up meanwhile."""
+        self._giving_up = threading.Lock()
         self._failure: BaseException | None = None
         self._rewind_wanted = False
         self._not_before = 0.0
+        self._serving = False
+        self._held: list[Message] = []
         self._lag: dict[int, int] = {}
         self._lag_known_at = 0.0
         self._to_commit: dict[int, int] = {}
@@ -148,8 +162,12 @@ class BatchTopic(Service):
 
     def is_current(self, batch: Batch) -> bool:
         """Whether every partition of a batch is still in the life in which the batch was fetched."""
-        over = self._rewind_wanted or self._ended
-        return not over and all(self._epochs.get(p) == epoch for p, epoch in batch.epochs.items())
+        return not self.is_going_back and all(self._epochs.get(p) == epoch for p, epoch in batch.epochs.items())
+
+    @property
+    def is_going_back(self) -> bool:
+        """Whether everything that was fetched so far is to be dropped."""
+        return self._rewind_wanted or self._ended
 
     def is_ready(self) -> bool:
         """Assigned, and every partition restored. A worker without a partition is ready to take one."""
@@ -179,17 +197,18 @@ class BatchTopic(Service):
     @Service.task
     async def _feed(self) -> None:
         loop = asyncio.get_running_loop()
+        fetched = time.monotonic()
         try:
             while not (self.should_stop or self._ended):
                 if not self._idle.is_set():
                     try:
-                        await asyncio.wait_for(self._idle.wait(), timeout=1)
+                        await asyncio.wait_for(self._idle.wait(), timeout=SLOW_STEP_S)
                     except TimeoutError:
+                        if time.monotonic() - fetched < self._settings.max_poll_interval_ms / 2000:
+                            await loop.run_in_executor(self._thread, self._serve)
                         continue
-                if (pause := self._not_before - time.monotonic()) > 0:
-                    await asyncio.sleep(min(pause, 1))
-                    continue
                 batch = await loop.run_in_executor(self._thread, self._fetch)
+                fetched = time.monotonic()
                 if batch is not None and not self.should_stop:
                     self._idle.clear()
                     await self.channel.send(value=batch)
@@ -220,12 +239,23 @@ class BatchTopic(Service):
         self.settle(self._settings.revoke_timeout_ms / 1000)
         self._commit(asynchronous=False)
         for partition in list(self._epochs):
-            self._drop(partition)  # first, because a restore in progress asks the consumer
+            self._drop(partition)
+        wait(self._prepared.values(), self._settings.revoke_timeout_ms / 1000)
         if self._consumer is not None:
             self._consumer.close()
 
+    def _serve(self) -> None:
+        """While a step is slow: let callbacks come, and no records. One that is on its way is kept for later."""
+        if not self._serving:
+            self._serving = True
+            self.consumer.pause([TopicPartition(self.topic, p) for p in self._ready])
+        self._held += self.consumer.consume(1, timeout=0)
+
     def _fetch(self) -> Batch | None:
         """Whatever has arrived, at most `max_batch`; None when there is nothing."""
+        if self._serving:
+            self._serving = False
+            self.consumer.resume([TopicPartition(self.topic, p) for p in self._ready])
         if self._rewind_wanted:
             # One still in preparation had no part in the failed step.
             self._start_again([p for p in self._epochs if p not in self._pending])
@@ -233,7 +263,9 @@ class BatchTopic(Service):
         self._resume_prepared()
         self._commit(asynchronous=True)
         self._look_at_lag()
-        messages = self.consumer.consume(1, timeout=self._settings.poll_ms / 1000 if not self._pending else 0.01)
+        messages, self._held = self._held, []
+        wait_s = self._settings.poll_ms / 1000 if not self._pending else 0.01
+        messages += self.consumer.consume(1, timeout=0 if messages else wait_s)
         if self._failure is not None:
             raise self._failure
         if messages and self._settings.max_batch > 1:
@@ -323,8 +355,9 @@ class BatchTopic(Service):
             self._lives += 1
             self._epochs[partition] = self._lives
             self._ready.pop(partition, None)
-            before = self._pending.pop(partition, None)
-            self._pending[partition] = self._preparing.submit(self._make_ready, partition, self._lives, before)
+            before = self._prepared.get(partition)
+            preparing = self._preparing.submit(self._make_ready, partition, self._lives, before)
+            self._pending[partition] = self._prepared[partition] = preparing
 
     def _make_ready(self, partition: int, epoch: int, before: "Future[int] | None") -> int:
         """In a restoring thread: where to go on, once the state is there. Waits for brokers that come back."""
@@ -334,23 +367,45 @@ class BatchTopic(Service):
         def still_ours() -> bool:
             return self._epochs.get(partition) == epoch
 
+        with self._giving_up:
+            self._at_work.add(partition)
+        try:
+            return self._restored(partition, still_ours)
+        finally:
+            with self._giving_up:
+                self._at_work.discard(partition)
+                left_to_us = partition not in self._epochs
+            if left_to_us:
+                self._release(partition)
+
+    def _restored(self, partition: int, still_ours: Callable[[], bool]) -> int:
         until = time.monotonic() + PREPARE_WITHIN_S
         while still_ours():
             try:
-                return self._prepare(partition, self._committed(partition), still_ours)
+                return self._prepare(partition, self._committed(partition, still_ours), still_ours)
             except Retry as error:
                 if time.monotonic() > until:
                     raise Stop(str(error), hint="look at the brokers' health; nothing was lost") from error
-                log.warning("restoring again", agent=self.agent, partition=partition, error=str(error))
-                time.sleep(PREPARE_PAUSE_S)
+                if still_ours():
+                    log.warning("restoring again", agent=self.agent, partition=partition, error=str(error))
+                    time.sleep(PREPARE_PAUSE_S)
         raise Retry(f"{self.topic}-{partition} was given up")
 
-    def _committed(self, partition: int) -> int:
+    def _committed(self, partition: int, still_ours: Callable[[], bool]) -> int:
         """The group's offset once no transaction is open on it; negative for none."""
+        until = time.monotonic() + COMMITTED_TIMEOUT_S
+        while True:
+            try:
+                return self._ask_committed(partition)
+            except Retry:
+                if time.monotonic() > until or not still_ours():
+                    raise
+
+    def _ask_committed(self, partition: int) -> int:
         doing = f"asking for the committed offset of {self.topic}-{partition}"
         asking = Consumer(self._offsets_config)  # the member itself is busy consuming
         try:
-            committed = asking.committed([TopicPartition(self.topic, partition)], timeout=COMMITTED_TIMEOUT_S)[0]
+            committed = asking.committed([TopicPartition(self.topic, partition)], timeout=ASK_S)[0]
         except KafkaException as error:
             raise translated(error, doing) from error
         finally:
@@ -360,6 +415,8 @@ class BatchTopic(Service):
         return int(committed.offset)
 
     def _resume_prepared(self) -> None:
+        if time.monotonic() < self._not_before:
+            return
         for partition, future in list(self._pending.items()):
             if not future.done():
                 continue
@@ -376,20 +433,20 @@ class BatchTopic(Service):
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """They are ours until we return: a step that is being published is committed, if it is soon enough."""
-        self._give_up(consumer, partitions, "revoked")
+        self._give_up(consumer, partitions, "revoked", self._settings.revoke_timeout_ms / 1000)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """They may be another's by now: what is not committed is aborted."""
         for partition in partitions:
             self._epochs[partition.partition] = LOST
-        self._give_up(consumer, partitions, "lost")
+        self._give_up(consumer, partitions, "lost", LOST_WITHIN_S)
 
-    def _give_up(self, consumer: Consumer, partitions: list[TopicPartition], why: str) -> None:
+    def _give_up(self, consumer: Consumer, partitions: list[TopicPartition], why: str, within_s: float) -> None:
         """State is written out and closed before anyone else may have the partition."""
         try:
             log.info("partitions given up", agent=self.agent, partitions=[p.partition for p in partitions], reason=why)
             self.group_metadata = consumer.consumer_group_metadata()
-            if not self.settle(self._settings.revoke_timeout_ms / 1000):
+            if not self.settle(within_s):
                 log.warning("a step takes too long and is aborted", agent=self.agent)
             self._commit(asynchronous=False)
             for partition in partitions:
@@ -400,10 +457,13 @@ class BatchTopic(Service):
             self._failure = self._failure or error
 
     def _drop(self, partition: int) -> None:
-        if self._epochs.pop(partition, None) is None:
-            return  # when the consumer closes, all that were dropped are revoked as well
-        self._ready.pop(partition, None)
         pending = self._pending.pop(partition, None)
-        if pending is not None and not pending.cancel():
-            pending.exception()  # a restore in progress notices that the partition is gone, and ends
+        if pending is not None:
+            pending.cancel()
+        with self._giving_up:
+            if self._epochs.pop(partition, None) is None:
+                return  # when the consumer closes, all that were dropped are revoked as well
+            self._ready.pop(partition, None)
+            if partition in self._at_work:
+                return  # whoever restores it notices that it is gone, and closes it
         self._release(partition)

@@ -11,6 +11,8 @@ def _common(kafka: KafkaSettings) -> dict[str, Any]:
         "client.id": f"{kafka.app}-{kafka.slot}",
         "log_level": 3,
         "topic.metadata.propagation.max.ms": 10_000,
+        # With the default, 10 s, a broker that was away for a moment costs as much as the session timeout.
+        "reconnect.backoff.max.ms": 1_000,
         **kafka.security,
     }
 

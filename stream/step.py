@@ -114,15 +114,17 @@ class StepRunner:
         self._in_flight: Future[None] | None = None
         self._publishing: asyncio.Task[None] | None = None
         self._failures = 0
+        self._failing = False
         topic.settle = self.settle
 
     @property
     def failing(self) -> bool:
-        """Whether the last step failed, and is to be done again."""
-        return self._failures > 0
+        """Whether a step failed, and its partitions are not restored since."""
+        return self._failing and bool(self._topic.partitions)
 
     def prepared(self, partition: int, checkpoint: Checkpoint) -> None:
         """A partition's state was restored up to `checkpoint`."""
+        self._failing = False
         self._checkpoints[partition] = checkpoint
 
     def applied(self, partition: int) -> int:
@@ -153,11 +155,13 @@ class StepRunner:
                         step = error
             if self._publishing is not None:
                 await self._publishing
-            if step is None or not self._topic.is_current(batch):
+            if self._topic.is_going_back:
                 return  # the step before failed, and took this one with it
+            if not self._topic.is_current(batch):
+                step = Retry("partitions of a step were taken away")
             if isinstance(step, Exception):
                 await self._failed(step)
-            else:
+            elif step is not None:
                 self._in_flight = self._publisher.submit(self._publish, step)
                 self._publishing = asyncio.create_task(self._published(self._in_flight))
         finally:
@@ -182,6 +186,7 @@ class StepRunner:
             self._topic.fail(error)
             return
         self._failures += 1
+        self._failing = True
         ours = isinstance(error, StreamError)
         log.warning(
             "step failed, going back to the committed offsets",

@@ -4,6 +4,7 @@ The caller's order is `begin`, `send` and `send_bulk` as often as it likes, `com
 belongs in one thread.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -110,7 +111,7 @@ class _Base:
             except BufferError:
                 self._wait_for_room(topic)
             except KafkaException as error:
-                raise translated(error, f"publishing to {topic}") from error
+                raise self._problem(error, f"publishing to {topic}") from error
 
     def send_bulk(self, topic: str, records: list[dict[str, Any]], partition: int = -1) -> None:
         """Records as dicts of key, value and partition; much cheaper than one at a time."""
@@ -128,7 +129,7 @@ class _Base:
             try:
                 queued = self._producer.produce_batch(topic, records, partition, **callback)
             except KafkaException as error:
-                raise translated(error, f"publishing to {topic}") from error
+                raise self._problem(error, f"publishing to {topic}") from error
             if queued == len(records):
                 return
             refused = [record for record in records if "_error" in record]
@@ -152,7 +153,10 @@ class _Base:
         try:
             return int(self._producer.flush(timeout_s))
         except KafkaException as error:
-            raise translated(error, "publishing") from error
+            raise self._problem(error, "publishing") from error
+
+    def _problem(self, error: KafkaException, doing: str) -> StreamError:
+        return translated(error, doing)
 
     def close(self) -> None:
         try:
@@ -178,6 +182,7 @@ class ExactlyOnce(_Base):
     _needs_reports = False  # a commit fails when a record of its transaction was not delivered
     _given_up = False
     _fenced: Fenced | None = None
+    _begun = 0.0
 
     def _make(self, timeout_s: float = INIT_TIMEOUT_S) -> Producer:
         producer = Producer(self._config)
@@ -193,11 +198,12 @@ class ExactlyOnce(_Base):
             raise self._fenced
         if self._given_up:
             self._renew()
+        self._begun = time.monotonic()
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
             self._given_up = True
-            raise self._noted(error, "beginning a transaction") from error
+            raise self._problem(error, "beginning a transaction") from error
 
     def _renew(self) -> None:
         log.warning("building the producer anew", agent=self._agent)
@@ -205,10 +211,16 @@ class ExactlyOnce(_Base):
         self._producer = self._make(RENEW_TIMEOUT_S)
         self._given_up = False
 
-    def _noted(self, error: KafkaException, doing: str) -> StreamError:
+    def _problem(self, error: KafkaException, doing: str) -> StreamError:
         problem = translated(error, doing)
-        if isinstance(problem, Fenced):
-            self._fenced = problem
+        if not isinstance(problem, Fenced):
+            return problem
+        if time.monotonic() - self._begun > self._settings.transaction_timeout_ms / 1000:
+            # The coordinator aborts a transaction that took too long by fencing it: in the protocol, as a successor
+            # would. If there is one, our next transaction is refused while it is young.
+            self._given_up = True
+            return Retry(f"{problem}; the transaction was older than its timeout", hint=problem.hint)
+        self._fenced = problem
         return problem
 
     def commit(self, group: Group, offsets: Offsets) -> None:
@@ -226,7 +238,7 @@ class ExactlyOnce(_Base):
             self._producer.commit_transaction(timeout)
         except KafkaException as error:
             self._given_up = not error.args[0].txn_requires_abort()
-            raise self._noted(error, "committing a transaction") from error
+            raise self._problem(error, "committing a transaction") from error
 
     def abort(self) -> None:
         try:
@@ -234,7 +246,7 @@ class ExactlyOnce(_Base):
                 self._producer.abort_transaction(self._settings.transaction_timeout_ms / 1000)
         except KafkaException as error:
             self._given_up = True
-            problem = self._noted(error, "aborting a transaction")
+            problem = self._problem(error, "aborting a transaction")
             log.warning("the transaction could not be aborted", agent=self._agent, error=str(problem))
         if self._given_up and self._fenced is None:
             try:

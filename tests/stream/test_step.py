@@ -400,6 +400,39 @@ def test_a_partition_that_is_taken_away_during_a_commit_is_exact(make_stage, ass
     assert_exact(third)
 
 
+def test_a_step_that_computes_for_long_does_not_hold_up_a_rebalance(make_stage, assert_exact):
+    first = make_stage(directory="first")
+    second = make_stage(directory="second", slot=1)
+    slow, left = threading.Event(), []
+
+    def compute_slowly(batch: Batch) -> None:
+        if first.steps == 3:
+            slow.set()
+            left.append(wait_until(lambda: len(first.topic.partitions) == 1, WAIT_S))
+
+    first.before = compute_slowly
+
+    async def both() -> None:
+        def done() -> bool:
+            applied = (max(first.runner.applied(p), second.runner.applied(p)) for p in range(PARTITIONS))
+            return sum(applied) == PARTITIONS * RECORDS
+
+        async def join() -> None:
+            while not slow.is_set():
+                await asyncio.sleep(0.01)
+            assert await second.run(done) is None
+
+        joining = asyncio.create_task(join())
+        assert await first.run(done) is None
+        await joining
+
+    asyncio.run(both())
+    assert left == [True], "the partition was given up while the step was computing"
+    third = make_stage(directory="first")
+    finish(third)
+    assert_exact(third)
+
+
 def test_another_worker_goes_on_with_an_empty_directory(make_stage, assert_exact):
     first = make_stage(directory="first")
     assert asyncio.run(first.run(lambda: first.applied() > RECORDS)) is None
