@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from kit.cluster import Cluster
+from kit.cluster import OFFSETS, Cluster, coordinating_partition
 from kit.proxy import END_TXN, Proxy
 
 METADATA = 3
@@ -140,6 +140,11 @@ def test_a_lost_answer_is_of_a_request_that_arrived(proxy, server):
     assert again.answer() == (4, b"ours")
 
 
+@pytest.mark.parametrize(("name", "partition"), [("", 0), ("a", 97 % 50), ("hello", 99162322 % 50)])
+def test_a_coordinator_is_found_by_javas_hash(name, partition):
+    assert coordinating_partition(name, 50) == partition
+
+
 @pytest.mark.broker
 def test_three_brokers_elect_a_leader_after_a_kill_and_have_the_killed_one_back():
     with Cluster(3, proxied=True) as cluster:
@@ -169,6 +174,8 @@ def test_three_brokers_elect_a_leader_after_a_kill_and_have_the_killed_one_back(
         consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, **group})
         consumer.subscribe(["payments"])
         values = [message.value() for message in consumer.consume(6, timeout=WAIT_S)]
+        described = client.describe_consumer_groups(["g"])["g"].result()
+        assert described.coordinator.id - 1 == cluster.coordinator(OFFSETS, "g")
         consumer.close()
         assert sorted(values) == [b"before"] * 3 + [b"meanwhile"] * 3
 
@@ -178,7 +185,7 @@ def test_not_even_a_paused_broker_outlives_its_test(tmp_path):
     script = f"""if True:
         import sys; sys.path[:0] = {sys.path!r}
         from pathlib import Path
-        from kit.cluster import Cluster
+        from kit.cluster import OFFSETS, Cluster, coordinating_partition
         cluster = Cluster(directory=Path({str(tmp_path)!r})).__enter__()
         cluster.pause(0)
         print(cluster.bootstrap_servers, flush=True)

@@ -13,6 +13,7 @@ controllers, at ports that it keeps. Nothing outlives the test's process.
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -31,6 +32,8 @@ from stream.broker_directory import BrokerDirectory
 from stream.broker_properties import VOTERS
 from stream.local_broker import BrokerSettings, LocalBroker, new_cluster_id
 
+TRANSACTIONS = "__transaction_state"
+OFFSETS = "__consumer_offsets"
 REPLICAS = 3
 QUICK: Mapping[str, str] = {
     # Elections, and the end of what a dead process left open, in seconds instead of tens of them.
@@ -160,6 +163,11 @@ class Cluster:
         partitions = client.list_topics(topic, timeout=CALM_WITHIN_S).topics[topic].partitions
         return [max(-1, partitions[partition].leader - 1) for partition in sorted(partitions)]
 
+    def coordinator(self, topic: str, name: str) -> int:
+        """The broker that coordinates a transactional id (`TRANSACTIONS`) or a consumer group (`OFFSETS`)."""
+        leaders = self.leaders(topic)
+        return leaders[coordinating_partition(name, len(leaders))]
+
     def wait_until_calm(self) -> None:
         """Until every broker knows of every one that runs, and every replica that can be in sync is."""
         running = {broker for broker in range(self.size) if self.alive(broker)}
@@ -232,6 +240,15 @@ class Cluster:
         listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
         pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
         return next((child for child, parent in pairs if parent == running.process.pid), None)
+
+
+def coordinating_partition(name: str, partitions: int) -> int:
+    """As Kafka chooses it: the absolute value of Java's hash of the name, modulo the partitions."""
+    number = 0
+    for unit in struct.unpack(f">{len(name)}H", name.encode("utf-16-be")):
+        number = (31 * number + unit) & 0xFFFFFFFF
+    signed = number - 2**32 if number >= 2**31 else number
+    return 0 if signed == -(2**31) else abs(signed) % partitions
 
 
 def _listeners(ports: Mapping[str, int]) -> str:

@@ -111,6 +111,10 @@ class Proxy:
         """Pass on the next `times` such requests, but instead of each one's answer, end its connection."""
         self._losses.append(_Loss(api_key, containing, times))
 
+    def lose_no_more(self) -> None:
+        """Forget the answers that were still to be lost."""
+        self._losses.clear()
+
     @property
     def losses_left(self) -> int:
         """Answers that are still to be lost."""
