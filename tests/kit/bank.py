@@ -85,6 +85,14 @@ class Worker:
         assert code == -signal.SIGKILL, f"ended with {code}, not killed\n{self.last_lines()}"
         self._bank.kills += 1
 
+    def wait_paused(self, timeout_s: float = 60) -> None:
+        """Until it stands still, as its failpoint or `pause` wants."""
+        self.until(lambda: self._stat()[0] == "T", "standing still", timeout_s)
+
+    def _stat(self) -> list[str]:
+        """The fields of its /proc/PID/stat after the name, the state first."""
+        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+
     def wait_ready(self, timeout_s: float = 60) -> None:
         """Until its tables are read and its partitions restored."""
         self.until(lambda: self.health("ready")[0] == 200, "being ready", timeout_s)
