@@ -2,7 +2,16 @@
 
 from pathlib import Path
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBufferManager, WriteOptions
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBufferManager,
+    WriteOptions,
+)
 
 from stream.settings import StateSettings
 
@@ -55,3 +64,10 @@ def open_database(path: Path, settings: StateSettings, shared: SharedMemory) -> 
     unlogged.disable_wal = True
     database.set_write_options(unlogged)
     return database
+
+
+def open_read_only(path: Path) -> Rdict:
+    """What of a database is on disk just now, also while a worker has it open; every file is held from here on."""
+    options = Options(raw_mode=True)
+    options.set_max_open_files(-1)
+    return Rdict(str(path), options, access_type=AccessType.read_only())

@@ -6,10 +6,10 @@ state and source are paired partition by partition.
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, ConfigSource, NewTopic, ResourceType
 
 from schemas.errors import FraudStreamError
 from stream.librdkafka import admin
@@ -116,6 +116,22 @@ def create_topics(
     return [TopicState(spec.name, spec.partitions, spec in missing) for spec in specs]
 
 
+def recreate_topic(kafka: KafkaSettings, spec: TopicSpec, *, like: str) -> None:
+    """Delete a topic, if it is there, and make it again, empty, with the settings that it had; else those of `spec`.
+
+    Its replicas are as many as it had, or as those of the topic `like`. Raises TopicError.
+    """
+    client = _client(kafka)
+    known = client.list_topics(timeout=REACH_TIMEOUT_S).topics
+    model = known.get(spec.name) or known[like]
+    replication_factor = len(next(iter(model.partitions.values())).replicas)
+    if spec.name in known:
+        spec = replace(spec, configs=_own_configs(client, spec.name))
+        _delete(client, spec.name)
+    _create(client, [spec], replication_factor)
+    _wait_for(client, kafka, [spec])
+
+
 def list_topics(kafka: KafkaSettings, topics: Topics) -> list[TopicState]:
     """Every topic as it is on the cluster; one that is missing has 0 partitions. Raises TopicError."""
     found = _partitions(_client(kafka), kafka, topics.all())
@@ -194,7 +210,7 @@ def _create(client: AdminClient, specs: Sequence[TopicSpec], replication_factor:
     # A transaction survives the loss of one replica, where there is one to lose.
     in_sync = {"min.insync.replicas": str(max(1, replication_factor - 1))}
     wanted = [
-        NewTopic(spec.name, spec.partitions, replication_factor, config={**spec.configs, **in_sync}) for spec in specs
+        NewTopic(spec.name, spec.partitions, replication_factor, config={**in_sync, **spec.configs}) for spec in specs
     ]
     for name, future in client.create_topics(wanted, request_timeout=REQUEST_TIMEOUT_S).items():
         try:
@@ -204,6 +220,29 @@ def _create(client: AdminClient, specs: Sequence[TopicSpec], replication_factor:
                 error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS
             ):  # somebody else was quicker: `_wait_for` compares
                 raise _translated(error, f"creating topic {name}") from error
+
+
+def _own_configs(client: AdminClient, name: str) -> dict[str, str]:
+    """What was set on the topic itself."""
+    asked = ConfigResource(ResourceType.TOPIC, name)
+    try:
+        found = client.describe_configs([asked], request_timeout=REQUEST_TIMEOUT_S)[asked].result()
+    except KafkaException as error:
+        raise _translated(error, f"reading the settings of topic {name}") from error
+    own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+    return {each.name: each.value for each in found.values() if each.source == own and each.value is not None}
+
+
+def _delete(client: AdminClient, name: str) -> None:
+    try:
+        client.delete_topics([name], request_timeout=REQUEST_TIMEOUT_S)[name].result()
+    except KafkaException as error:
+        raise _translated(error, f"deleting topic {name}") from error
+    until = time.monotonic() + REQUEST_TIMEOUT_S
+    while name in client.list_topics(timeout=REACH_TIMEOUT_S).topics:
+        if time.monotonic() > until:
+            raise TopicError(f"topic {name} is still there after its deletion", hint="look at the controller's log")
+        time.sleep(POLL_S)
 
 
 def _wait_for(client: AdminClient, kafka: KafkaSettings, specs: Sequence[TopicSpec]) -> None:
