@@ -217,6 +217,9 @@ class Cluster:
             "advertised.listeners": _listeners(shown),
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "INSIDE",
+            "controller.quorum.bootstrap.servers": ",".join(
+                f"{HOST}:{self._ports[each].controllers}" for each in controllers
+            ),
             VOTERS: ",".join(f"{each + 1}@{HOST}:{self._ports[each].controllers}" for each in controllers),
             "default.replication.factor": str(self.replication),
             "min.insync.replicas": str(max(1, self.replication - 1)),
