@@ -162,11 +162,9 @@ def test_when_nothing_can_be_read_the_worker_stops_and_says_what_to_look_at(make
     assert bank.committed() < 2_000, "what tripped it is not committed"
     assert set_aside(bank).total() < 1_000
 
-    # The operator lets them pass; then the publisher is well again.
-    bank.worker(0, "--reject-limit", "0").until(lambda: bank.committed() == bank.published, "all to be set aside")
-    bank.stop()
+    # The publisher is well again, and the operator lets them pass.
     bank.publish_raw([varied(record, transaction_id=f"again-{i}") for i, record in enumerate(before)])
-    worked_off(bank)
+    worked_off(bank, "--reject-limit", "0")
     findings = audit(bank)
     row(21, findings)
     assert findings.clean, findings

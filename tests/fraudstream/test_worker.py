@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from models.engine import REDO
 from models.fingerprint import fingerprints
 from models.history import featurise
 from models.payer_state import PAYER, PAYER_CODEC
@@ -106,7 +107,8 @@ def test_at_least_once_repeats_alerts_only_under_their_ids_and_counts_payments_o
     payments = world.payments.head(6_000)
     publish([payments], PublishSettings(broker.bootstrap_servers, topics.transactions))
     options = ("--max-batch", "400", "--guarantee", "at_least_once")
-    for failpoint in ("produced:3", "offsets-added:4"):
+    # Results acknowledged and state not; then state written and offsets not.
+    for failpoint in ("scoring/produced:3", "scoring/offsets-added:4"):
         worker = start_worker(*options, failpoint=failpoint)
         assert worker.process.wait(90) == -9, worker.output()
     worker = start_worker(*options)
@@ -114,8 +116,12 @@ def test_at_least_once_repeats_alerts_only_under_their_ids_and_counts_payments_o
     assert worker.stop() == 0, worker.output()
 
     decisions = decided(broker, topics)
-    assert decisions.height >= payments.height  # more, if the kill came in a scoring step: any agent's may be the one
+    redone = decisions.filter(pl.col("status") & REDO != 0)
+    assert redone.height > 0
+    assert decisions.height > payments.height + redone.height, "those of the first kill were judged again"
+    assert not redone["flagged"].any(), "their alerts were acknowledged before their state was written"
     alerts = [decode_alert(message.value()) for message in read_all(broker, topics.alerts)]
+    assert len(alerts) == decisions["flagged"].sum()
     assert {alert.transaction_id for alert in alerts} == set(decisions.filter("flagged")["transaction_id"])
     assert len({alert.alert_id for alert in alerts}) == len({alert.transaction_id for alert in alerts})
     assert payments_in_state(broker, topics) == payments.height
