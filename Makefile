@@ -13,7 +13,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 # nccl weighs 300 MB and serves only training on several GPUs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock clean
+.PHONY: help setup demo test faults lint format lock clean
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -35,6 +35,9 @@ demo: $(READY) ## Run the whole job on this machine; SECONDS=… and RATE=… ch
 
 test: $(READY) ## Run the tests, with a real Kafka; ARGS=… goes to pytest
 	@$(BIN)/pytest $(ARGS)
+
+faults: $(READY) ## Do every row of the fault matrix, about half an hour; ARGS=--quick is short
+	@$(BIN)/python -m bench.faults $(ARGS)
 
 lint: $(READY) ## Check style, types, the direction of imports, YAML
 	@$(BIN)/ruff check .

@@ -1,4 +1,5 @@
-"""The pages docs/results.md and docs/performance.md, made from results of benchmarks; no figure in them is typed.
+"""The pages performance.md, reliability.md and results.md of docs, made from results of benchmarks; no figure in them
+is typed.
 
     python -m bench.report [--results bench/results] [--docs docs] [--check]
 
@@ -49,6 +50,39 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "guarantees",
                 "Exactly once beside at least once",
                 "The whole job under both guarantees, in turns on one broker.",
+            ),
+        ),
+    ),
+    "reliability.md": (
+        "Reliability",
+        "What holds when processes, brokers, disks and networks fail, and how it is known.\n\n"
+        "In `exactly_once`, the default, every payment changes its payer's state once, is decided once and, if "
+        "flagged, alerted once, in the order of its partition, for whoever reads committed records; what cannot be "
+        "read is set aside once, with its bytes. Results, state and offsets are one Kafka transaction; the local "
+        "database follows it and can be lost. In `at_least_once` decisions and alerts may come again, under the same "
+        "ids; state counts a payment once all the same. Where that cannot be kept, the worker stops and says what to "
+        "do. [Architecture](architecture.md#guarantees) says how, "
+        "[Operations](operations.md#when-state-and-offsets-disagree) what an operator does.",
+        (
+            Section(
+                "faults",
+                "The fault matrix",
+                "Each row does one fault to real `fraudstream worker` processes on real brokers, again and again where "
+                "a number of runs or kills stands, and then asks an oracle. Repeat it with `make faults`, or one row "
+                "with `make faults ARGS='--rows 9'`; `ARGS=--quick` is the form that `make test` runs. A test that "
+                "fails shows its seed.\n\n"
+                "The oracle uses none of the stream's own bookkeeping. It reads the source topic from its start and "
+                "passes every record through the same pure engine, in memory, in offset order, in batches of a size "
+                "that no worker uses; only the entity risk that each decision recorded, and the model it named, are "
+                "taken from the run. Then it compares: decisions (one for each payment, in order, with the features' "
+                "fingerprint, score and everything decided), alerts (one for each flagged payment, a payer's in "
+                "order), dead letters (the records that cannot be read, byte for byte), the payers' and entities' "
+                "records folded from the changelogs and those in RocksDB (byte for byte), the entity activity and the "
+                "published entity risk, and that committed offsets, the changelogs' positions and the databases' "
+                "checkpoints all stand at the end. Lost: a payment without decision or due alert, or a record without "
+                "dead letter. Doubled: more than one of them. Disordered: decisions of a partition or alerts of a "
+                "payer not in the order of the payments. Any other difference fails the row too. The oracle itself is "
+                "checked with planted losses, repeats, swaps and changes, each of which it must see as what it is.",
             ),
         ),
     ),

@@ -201,10 +201,32 @@ def _realdata(result: Result) -> Iterator[Table]:
         )
 
 
+def _faults(result: Result) -> Iterator[Table]:
+    columns = ("runs", "kills", "payments", "lost", "doubled", "disordered", "seconds")
+    rows = [
+        [f"{row['row']}. {row['fault']}", *(figure(row[name]) for name in columns), row["result"]]
+        for row in result["rows"]
+    ]
+    totals = result["totals"]
+    outcomes = [row["result"].partition(":")[0] for row in result["rows"]]
+    counted = [f"{outcomes.count(name)} {name}" for name in ("ok", "failed", "not run") if name in outcomes]
+    rows.append(["all", *(figure(totals[name]) for name in columns), ", ".join(counted)])
+    title = (
+        f"The {result['settings']['form']} form: {totals['kills']:,} kills, {totals['payments']:,} payments, "
+        f"{totals['lost']} lost, {totals['doubled']} doubled, {totals['disordered']} out of order"
+    )
+    yield Table(title, ["fault", *columns, "result"], rows)
+    checks = result["checks"]
+    yield Table(
+        "Checks of the oracle and of the kit itself", ["", "checks"], [[name, figure(checks[name])] for name in checks]
+    )
+
+
 _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "throughput": _throughput,
     "guarantees": _guarantees,
     "damaged": _damaged,
     "determinism": _determinism,
     "realdata": _realdata,
+    "faults": _faults,
 }

@@ -12,6 +12,7 @@ from stream.local_broker import LocalBroker
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", choices=("quick", "full"), default="quick", help="form of the fault suite")
+    parser.addoption("--fault-rows", default="", help="only these rows of the fault matrix, separated by commas")
     parser.addoption("--faults-seed", type=int, help="seed of everything random in the fault suite")
 
 

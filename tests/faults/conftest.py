@@ -26,10 +26,16 @@ _LEDGER = Ledger()
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
-    for item in here:
-        if config.getoption("faults") == "full":
+    if chosen := config.getoption("fault_rows"):
+        wanted = set(map(int, chosen.split(",")))
+        dropped = [item for item in here if not wanted & set(_rows(item))]
+        here = [item for item in here if item not in dropped]
+        items[:] = [item for item in items if item not in dropped]
+        config.hook.pytest_deselected(items=dropped)
+    if config.getoption("faults") == "full":
+        for item in here:
             item.add_marker(pytest.mark.timeout(LONGEST_ROW_S))
-    _LEDGER.write("collected", tests=len([item for item in here if _rows(item)]))
+    _LEDGER.write("collected", tests=len(here))
 
 
 def _rows(item: pytest.Item) -> list[int]:
@@ -40,19 +46,21 @@ def _rows(item: pytest.Item) -> list[int]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report = yield
-    rows = _rows(item)
-    if rows and (report.when == "call" or report.outcome != "passed"):
-        why = str(call.excinfo.value) if call.excinfo else ""
+    if report.when == "call" or report.outcome != "passed":
         _LEDGER.write(
-            "ended", name=item.name, rows=rows, outcome=report.outcome, seconds=round(report.duration, 2), why=why
+            "ended",
+            name=item.name,
+            rows=_rows(item),
+            outcome=report.outcome,
+            seconds=round(report.duration, 2),
+            why=str(call.excinfo.value) if call.excinfo else "",
         )
     return report
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if rows := _rows(item):
-        _LEDGER.write("started", name=item.name, rows=rows)
+    _LEDGER.write("started", name=item.name, rows=_rows(item))
 
 
 @pytest.fixture(scope="session")
