@@ -75,8 +75,8 @@ def test_a_worker_that_is_killed_again_and_again_neither_loses_nor_repeats(
 ):
     payments = world.payments.head(12_000)
     publish([payments], PublishSettings(broker.bootstrap_servers, topics.transactions))
-    for failpoint in ("computed:4", "produced:1", "offsets-added:4", "committed:4", "persisted:4"):
-        worker = start_worker("--max-batch", "400", failpoint=failpoint)
+    for place in ("computed:4", "produced:1", "offsets-added:4", "committed:4", "persisted:4"):
+        worker = start_worker("--max-batch", "400", failpoint=f"scoring/{place}")
         assert worker.process.wait(90) == -9, worker.output()
     worker = start_worker("--max-batch", "400")
     eventually(lambda: places_decided(broker, topics) == payments.height, "every payment to be decided")
