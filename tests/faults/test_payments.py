@@ -118,9 +118,9 @@ def poisoned(good: list[Record], kinds: Iterator[str], every: int, rng: random.R
 def test_whatever_cannot_be_read_is_set_aside_with_its_bytes_and_the_rest_is_judged(
     make_bank, stream_of, full, row, seed
 ):
-    rng, rounds = random.Random(seed), 40 if full else 2
+    rng, rounds = random.Random(seed), 40 if full else 1
     kinds = [kind for _ in range(rounds) for kind in rng.sample([*DAMAGES, *ODD], len(DAMAGES) + len(ODD))]
-    good = records_of(stream_of(40_000 if full else 3_000), 40_000 if full else 3_000)
+    good = records_of(stream_of(40_000 if full else 3_000), 40_000 if full else 1_500)
     bank = make_bank()
     published = list(poisoned(good, iter(kinds), every=10, rng=rng))
     publish_large(bank, [record for _, record in published])
@@ -173,10 +173,11 @@ def test_when_nothing_can_be_read_the_worker_stops_and_says_what_to_look_at(make
 
 @pytest.mark.row(21)
 def test_much_poison_with_one_good_payment_now_and_then_does_not_stop_it(only_full, make_bank, stream_of, row):
-    good = records_of(stream_of(3_000), 6)
+    *known, a, b, c, d, e, f = records_of(stream_of(3_000), 1_506)
     bank = make_bank(partitions=1)
-    for i in range(6):
-        bank.publish_raw([(b"payer", b"poison %d-%d" % (i, k)) for k in range(900)] + [good[i]])
+    bank.publish_raw(known)
+    for i, good in enumerate((a, b, c, d, e, f)):
+        bank.publish_raw([(b"payer", b"poison %d-%d" % (i, k)) for k in range(900)] + [good])
     worked_off(bank, "--max-batch", "177")
     findings = audit(bank)
     row(21, findings)
