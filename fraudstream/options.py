@@ -55,6 +55,10 @@ RejectLimit = Annotated[
     typer.Option("--reject-limit", help="Unreadable payments in a row with which a worker stops; 0: it never does."),
 ]
 ArenaRows = Annotated[int | None, typer.Option("--arena-rows", help="Payers held in memory, at most.")]
+WriteBufferBytes = Annotated[
+    int | None,
+    typer.Option("--write-buffer-bytes", help="Changed records gathered in memory for one partition's disk, bytes."),
+]
 Standby = Annotated[
     int | None,
     typer.Option("--standby", help="Partitions of other workers whose state is kept current here, at most."),

@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     transaction_timeout_ms: int = Field(10_000, ge=1_000, le=900_000, description=help_of(options.TransactionTimeoutMs))
     reject_limit: int = Field(1_000, ge=0, le=1_000_000_000, description=help_of(options.RejectLimit))
     arena_rows: int = Field(262_144, ge=1024, le=50_000_000, description=help_of(options.ArenaRows))
+    write_buffer_bytes: int = Field(32 * 2**20, ge=65_536, le=2**30, description=help_of(options.WriteBufferBytes))
     standby: int = Field(0, ge=0, le=1024, description=help_of(options.Standby))
     state_format: int | None = Field(None, ge=1, le=255, description=help_of(options.StateFormat))
     metrics_port: int = Field(9108, ge=0, le=65_535, description=help_of(options.MetricsPort))
@@ -157,7 +158,9 @@ class Settings(BaseSettings):
 
     def state_settings(self) -> StateSettings:
         """How much of the payers' state is kept where."""
-        return StateSettings(directory=self.state_dir, arena_rows=self.arena_rows)
+        return StateSettings(
+            directory=self.state_dir, arena_rows=self.arena_rows, write_buffer_bytes=self.write_buffer_bytes
+        )
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
 """What a changelog holds: each key's latest record, and one reserved key with the next offset of the source.
 
-Partition k of the changelog belongs to partition k of the source. The reserved key is shorter than any token, so
-that it cannot be one; its record is the last of a step's, in the step's transaction.
+One that was rebuilt begins with a second reserved key, which tells it from one that somebody made again, empty, and a
+worker wrote to.
+
+Partition k of the changelog belongs to partition k of the source. Reserved keys are shorter than any token, so that
+they cannot be one; the position's record is the last of a step's, in the step's transaction.
 """
 
 import struct
 from dataclasses import dataclass
 
 POSITION_KEY = b"position"
+REBUILT_KEY = b"rebuilt"
 _POSITION = struct.Struct("<Bq")
 _CHECKPOINT = struct.Struct("<Bqq16s")
 VERSION = 1

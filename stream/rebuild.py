@@ -2,8 +2,8 @@
 
 1. `plan`: what there is to read of each partition, up to the group's committed offset. Nobody may be in the group.
 2. `fold`: read it once more through the agent's own function into a database of its own; nothing is published.
-3. `replace`: delete the changelog, make it again, and publish each key's record, and last of each partition the
-   position, in transactions.
+3. `replace`: delete the changelog, make it again, and publish of each partition, in transactions, a mark of what it
+   is, each key's record, and last the position.
 
 Up to 3 nothing is changed. Interrupted in 3, the changelog is short of the committed offsets, and no worker starts
 on it; all of it can be done again.
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from stream import librdkafka
 from stream.batch_topic import Batch
-from stream.changelog import POSITION_KEY, Checkpoint, encode_position
+from stream.changelog import POSITION_KEY, REBUILT_KEY, Checkpoint, encode_position
 from stream.errors import Retry, Stop, translated
 from stream.keyed_state import CHECKPOINT_KEY, KeyedState
 from stream.settings import KafkaSettings, ProducerSettings
@@ -222,8 +222,10 @@ class Rebuild:
         total = 0
         try:
             for folding in plan:
-                for records, last in self._transactions(folding):
+                for number, (records, last) in enumerate(self._transactions(folding)):
                     producer.begin_transaction()
+                    if number == 0:
+                        self._send(producer, [{"key": REBUILT_KEY, "value": b"\x01"}], folding.partition)
                     self._send(producer, records, folding.partition)
                     if last:
                         position = [{"key": POSITION_KEY, "value": encode_position(folding.end)}]

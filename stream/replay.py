@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from confluent_kafka import Message
 
-from stream.changelog import POSITION_KEY, Checkpoint, decode_position
+from stream.changelog import POSITION_KEY, REBUILT_KEY, Checkpoint, decode_position
 from stream.errors import Stop
 from stream.keyed_state import KeyedState
 
@@ -36,7 +36,7 @@ class Replay:
         self._partition = partition
         self.checkpoint = checkpoint
         self.records = 0
-        """Replayed so far, positions not counted."""
+        """Replayed so far, reserved keys not counted."""
 
     def take(self, messages: Sequence[Message], reached: int = -1) -> int:
         """Write messages of the partition, in order, none an error; returns how many records were among them.
@@ -52,9 +52,10 @@ class Replay:
         checkpoint = replace(self.checkpoint, changelog_offset=offset)
         if POSITION_KEY in latest:
             checkpoint = replace(checkpoint, source_offset=read_position(self._name, latest.pop(POSITION_KEY)))
+        latest.pop(REBUILT_KEY, None)
         if checkpoint != self.checkpoint:
             self._state.restore(self._partition, list(latest.items()), checkpoint)
             self.checkpoint = checkpoint
-        records = len(keys) - keys.count(POSITION_KEY)
+        records = len(keys) - keys.count(POSITION_KEY) - keys.count(REBUILT_KEY)
         self.records += records
         return records

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream.admin import topic_id
-from stream.changelog import POSITION_KEY, Checkpoint
+from stream.changelog import POSITION_KEY, REBUILT_KEY, Checkpoint
 from stream.errors import Retry, Stop, translated
 from stream.failpoints import failpoint
 from stream.keyed_state import KeyedState
@@ -124,14 +124,16 @@ class Restorer:
         if checkpoint is None:
             return fresh
         if checkpoint.topic_id != fresh.topic_id:
-            # Rebuilt or brought back by somebody, if it agrees. Looked at first: the local state may be the last copy.
-            position = self._last_position(partition, low, high, still_ours)
-            if not self._agrees(position, committed):
+            # Looked at before the local state goes, which may be the last copy.
+            position = self._rebuilt(partition, low, high, still_ours)
+            if position is None or not self._agrees(position, committed):
+                stands = "and was not rebuilt" if position is None else f"and stands at source offset {position}"
                 self._refuse(
-                    f"the changelog {name} was made again since the local state was written: "
-                    f"it stands at source offset {position}, the group committed {committed}"
+                    f"the changelog {name} was made again since the local state was written, {stands}; "
+                    f"the group committed {committed}"
                 )
-            log.warning("the changelog was made again, building the local state anew", partition=partition)
+            else:
+                log.warning("the changelog was rebuilt, replacing the local state", partition=partition)
         elif checkpoint.changelog_offset > high:
             self._refuse(
                 f"the changelog {name} ends at {high}, short of the local state's {checkpoint.changelog_offset}"
@@ -142,8 +144,11 @@ class Restorer:
         self._state.open(partition)
         return fresh
 
-    def _last_position(self, partition: int, low: int, high: int, still_ours: Callable[[], bool]) -> int:
-        """The last position on the changelog, which is near its end; -1 for none. Nothing is written."""
+    def _rebuilt(self, partition: int, low: int, high: int, still_ours: Callable[[], bool]) -> int | None:
+        """The last position of a changelog that was rebuilt, which is near its end; None for another one."""
+        first = next((messages[0] for messages, _ in self._read(partition, low, high, still_ours) if messages), None)
+        if first is None or first.key() != REBUILT_KEY:
+            return None
         for back in (1_000, 100_000, high):
             position, start = -1, max(low, high - back)
             for messages, _ in self._read(partition, start, high, still_ours):

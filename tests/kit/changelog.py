@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream.admin import topic_id
-from stream.changelog import POSITION_KEY, encode_position
+from stream.changelog import POSITION_KEY, REBUILT_KEY, encode_position
 from stream.errors import Retry, Stop
 from stream.keyed_state import KeyedState
 from stream.restore import Restorer
@@ -50,6 +50,15 @@ class Owner:
 
     def step(self, counts: dict[int, int], position: int) -> None:
         self.begin(counts, position)
+        self.producer.commit_transaction(WAIT_S)
+
+    def rebuilt(self, counts: dict[int, int], position: int) -> None:
+        """As a rebuild leaves a changelog."""
+        self.producer.begin_transaction()
+        self.producer.produce(self.changelog, b"\x01", REBUILT_KEY, partition=0)
+        for k, count in counts.items():
+            self.producer.produce(self.changelog, self.encode(count), key(k), partition=0)
+        self.producer.produce(self.changelog, encode_position(position), POSITION_KEY, partition=0)
         self.producer.commit_transaction(WAIT_S)
 
     def forget(self, k: int, position: int) -> None:

@@ -18,7 +18,7 @@ from schemas.codec import decode_alert, decode_entity_risk
 from schemas.dead_letter import DeadLetter
 from schemas.decision import decode_decisions
 from schemas.errors import DecodeError
-from stream.changelog import POSITION_KEY, Checkpoint, decode_position
+from stream.changelog import POSITION_KEY, REBUILT_KEY, Checkpoint, decode_position
 from stream.keyed_state import CHECKPOINT_KEY
 from stream.scan import Scan
 
@@ -166,6 +166,8 @@ def _changelog(bank: Bank, topic: str) -> State:
     records: dict[tuple[int, bytes], bytes | None] = {}
     positions: dict[int, int] = {}
     for message in messages(bank, topic):
+        if message.key() == REBUILT_KEY:
+            continue
         if message.key() == POSITION_KEY:
             positions[message.partition()] = decode_position(message.value())
         else:

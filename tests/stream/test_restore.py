@@ -139,15 +139,27 @@ def test_a_changelog_made_again_stops_it_although_the_disk_is_intact(bench):
     assert "docs/operations.md" in raised.value.hint
 
 
-def test_a_changelog_made_again_that_agrees_replaces_the_local_state(bench):
+def test_a_rebuilt_changelog_replaces_the_local_state(bench):
     """As after a rebuild on another machine."""
     bench.owner.step({1: 1, 2: 1}, 10)
     bench.restorer().restore(0, 10)
     bench.restart()
     recreate(bench)
-    bench.owner.step({1: 5}, 10)
+    bench.owner.rebuilt({1: 5}, 10)
     assert bench.restorer().restore(0, 10).records == 1
     assert bench.counts(1, 2) == [5, 0]
+
+
+def test_a_changelog_made_again_to_which_a_worker_wrote_stops_it(bench):
+    """It agrees with the offsets and lacks most of the state."""
+    bench.owner.step({1: 1, 2: 1}, 10)
+    bench.restorer().restore(0, 10)
+    bench.restart()
+    recreate(bench)
+    bench.owner.step({1: 5}, 20)
+    with pytest.raises(Stop, match=r"made again .* was not rebuilt"):
+        bench.restorer().restore(0, 20)
+    assert bench.counts(1, 2) == [1, 1]
 
 
 def test_a_changelog_made_again_stops_it_on_an_empty_disk(bench):
