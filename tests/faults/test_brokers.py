@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import polars as pl
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -229,7 +230,7 @@ def test_a_full_disk_under_a_broker_makes_the_worker_wait_until_there_is_space(
     with coordinated_by_the_first(directory=small_disk) as cluster:
         lay_out(cluster, topic_name, "decisions", "scoring_changelog")
         bank = make_bank(cluster, name=topic_name)
-        (payments,) = stream_of(12_000)
+        payments = pl.concat(stream_of(12_000))
         bank.publish(payments.head(4_000))
         worker = bank.worker()
         bank.finish()
