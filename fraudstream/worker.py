@@ -263,7 +263,8 @@ class Running:
                 asyncio.get_running_loop().create_task(self._worker.stop())
 
     def live(self) -> dict[str, bool]:
-        return {"loop": time.monotonic() - self._turned < LIVE_WITHIN_S}
+        moves = time.monotonic() - self._turned < LIVE_WITHIN_S
+        return {"loop": moves, "steps": not any(runner.stuck for runner in self._runners)}
 
     def ready(self) -> dict[str, bool]:
         ready = {f"partitions of {source.agent}": source.is_ready() for source in self._sources}

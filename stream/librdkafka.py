@@ -81,6 +81,9 @@ def producer(kafka: KafkaSettings, settings: ProducerSettings, agent: str) -> di
         # A transaction begins while the markers of the one before are still being written: asked again after 100 ms,
         # the default, each second step would wait that long.
         "retry.backoff.ms": 5,
+        # Adding offsets may wait for ever for a group coordinator that went away (librdkafka's issues 5456 and 5511).
+        # It is asked for anew when some connection changes its state, as one does that is closed for being idle.
+        "connections.max.idle.ms": 4_000,
         "batch.num.messages": 10_000,
         "batch.size": 1_000_000,
         "message.timeout.ms": settings.message_timeout_ms,

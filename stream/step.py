@@ -33,6 +33,8 @@ from stream.metrics import METRICS
 from stream.transactions import OutputProducer
 
 log = logger("step")
+STUCK_S = 120.0
+"""Far beyond the timeouts of a commit, an abort and a new producer together."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,19 @@ class StepRunner:
         self._publishing: asyncio.Task[None] | None = None
         self._failures = 0
         self._failing = False
+        self._begun: float | None = None
         topic.settle = self.settle
 
     @property
     def failing(self) -> bool:
         """Whether a step failed, and its partitions are not restored since."""
         return self._failing and bool(self._topic.partitions)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a step is being published for longer than any of its calls may take: only a restart helps."""
+        begun = self._begun
+        return begun is not None and time.monotonic() - begun > STUCK_S
 
     def prepared(self, partition: int, checkpoint: Checkpoint) -> None:
         """A partition's state was restored up to `checkpoint`."""
@@ -233,6 +242,13 @@ class StepRunner:
     # In the publishing thread
 
     def _publish(self, step: Step) -> None:
+        self._begun = time.monotonic()
+        try:
+            self._publish_step(step)
+        finally:
+            self._begun = None
+
+    def _publish_step(self, step: Step) -> None:
         agent, batch = self._topic.agent, step.batch
         started = time.perf_counter()
         self._producer.begin()  # 3

@@ -130,7 +130,7 @@ def test_at_least_once_repeats_alerts_only_under_their_ids_and_counts_payments_o
 def test_a_worker_ends_on_sigterm_and_says_when_it_is_ready(broker, world, topics, start_worker, eventually):
     worker = start_worker()
     eventually(lambda: worker.health("ready")[0] == 200, "the worker to be ready")
-    assert worker.health("live") == (200, {"loop": True})
+    assert worker.health("live") == (200, {"loop": True, "steps": True})
     assert worker.stop(timeout_s=10) == 0
     lines = [json.loads(line) for line in worker.output().splitlines()]
     assert lines[-1]["event"] == "worker stopped"

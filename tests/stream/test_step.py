@@ -335,6 +335,23 @@ def test_a_commit_that_fails_takes_the_step_with_it_that_was_computed_meanwhile(
     assert_exact(stage)
 
 
+def test_a_step_whose_publishing_never_ends_is_told_apart_from_a_slow_one(make_stage, monkeypatch):
+    stage, seen = make_stage(), []
+
+    def hold(number: int) -> None:
+        if number == 2:
+            seen.append(stage.runner.stuck)
+            monkeypatch.setattr("stream.step.STUCK_S", 0.01)
+            time.sleep(0.05)
+            seen.append(stage.runner.stuck)
+
+    hold_commits(stage, hold)
+    finish(stage)
+    assert seen == [False, True]
+    assert stage.runner.settle(WAIT_S)
+    assert not stage.runner.stuck
+
+
 def test_nothing_is_published_after_a_step_that_must_stop_it(make_stage, assert_exact):
     stage = make_stage()
 
