@@ -16,23 +16,25 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow]
 STEPS = ("computed", "produced", "offsets-added", "committing", "committed", "persisted")
 QUICK_SESSION = {"FRAUDSTREAM_SESSION_TIMEOUT_MS": "2000"}
 """A killed worker that does not come back soon loses its partitions soon."""
+LARGE = ("--max-batch", "4000", "--arena-rows", "16384")
+"""For those who do what the killed left."""
+POLL_S = 0.02
 
 
-def killed(bank: Bank, *failpoints: str) -> None:
-    """One worker after another, each until its failpoint kills it."""
-    for failpoint in failpoints:
-        bank.worker(failpoint=failpoint).wait_killed()
-
-
-def finished(bank: Bank) -> Worker:
-    """A last worker, which does the rest and ends well."""
-    worker = bank.worker()
+def survived(bank: Bank, *failpoints: str, options: Sequence[str] = ()) -> Worker:
+    """One worker after another, each until its failpoint kills it; then a last one, which does the rest."""
+    spare = bank.worker(0, *options, failpoint=failpoints[0], held=True)
+    for following in (*failpoints[1:], ""):
+        worker, spare = spare, bank.worker(0, *options, failpoint=following, held=True)
+        worker.release()
+        worker.wait_killed()
+    spare.release()
     bank.finish()
     bank.stop()
-    return worker
+    return spare
 
 
-def passings(place: str, action: str = "", counts: Sequence[int] = (1, 2, 3, 5, 8)) -> list[str]:
+def passings(place: str, action: str = "", counts: Sequence[int] = (1, 3, 8)) -> list[str]:
     """Failpoints at a place, in the steps of both agents."""
     return [f"{agent}/{place}:{n}{action}" for n in counts for agent in ("scoring", "entities")]
 
@@ -61,9 +63,14 @@ def records(bank: Bank, topic: str, *, committed_only: bool) -> int:
 
 @pytest.mark.row(1, 2, 3, 4, 5)
 def test_killed_at_every_stage_of_a_step_in_turn(bank, row):
-    for number, place in enumerate(("computed", "produced", "offsets-added", "committing", "committed"), 1):
-        killed(bank, f"{'entities' if number == 3 else 'scoring'}/{place}:2")
-    finished(bank)
+    stages = (
+        "scoring/computed",
+        "scoring/produced",
+        "entities/offsets-added",
+        "scoring/committing",
+        "scoring/committed",
+    )
+    survived(bank, *(f"{stage}:2" for stage in stages))
     findings = audit(bank)
     for number in range(1, 6):
         row(number, findings, kills=1)
@@ -72,8 +79,7 @@ def test_killed_at_every_stage_of_a_step_in_turn(bank, row):
 
 @pytest.mark.row(1)
 def test_killed_before_the_transaction_begins_the_step_is_done_again(only_full, bank, row):
-    killed(bank, *passings("computed"))
-    finished(bank)
+    survived(bank, *passings("computed"))
     findings = audit(bank)
     row(1, findings, kills=bank.kills)
     assert findings.clean, findings
@@ -84,8 +90,7 @@ def test_killed_before_the_transaction_begins_the_step_is_done_again(only_full, 
     [pytest.param("produced", marks=pytest.mark.row(2)), pytest.param("offsets-added", marks=pytest.mark.row(3))],
 )
 def test_killed_in_the_transaction_nobody_sees_what_was_sent(only_full, bank, row, place):
-    killed(bank, *passings(place))
-    finished(bank)
+    survived(bank, *passings(place))
     findings = audit(bank)
     row(2 if place == "produced" else 3, findings, kills=bank.kills)
     assert findings.clean, findings
@@ -95,9 +100,8 @@ def test_killed_in_the_transaction_nobody_sees_what_was_sent(only_full, bank, ro
 
 @pytest.mark.row(4)
 def test_killed_during_the_commit_the_successor_learns_how_it_ended(only_full, bank, row):
-    for delay_ms in (0, 1, 2, 4, 8, 12):
-        killed(bank, *passings("committing", f"=kill:{delay_ms}", (2,)))
-    finished(bank)
+    delays_ms = (0, 2, 4, 8, 12)
+    survived(bank, *(each for ms in delays_ms for each in passings("committing", f"=kill:{ms}", (2,))))
     findings = audit(bank)
     row(4, findings, kills=bank.kills)
     assert findings.clean, findings
@@ -105,12 +109,18 @@ def test_killed_during_the_commit_the_successor_learns_how_it_ended(only_full, b
 
 @pytest.mark.row(5)
 def test_killed_between_commit_and_rocksdb_the_changelog_brings_it_forward(only_full, bank, row):
-    killed(bank, *passings("committed"))
-    last = finished(bank)
+    last = survived(bank, *passings("committed"))
     findings = audit(bank)
     row(5, findings, kills=bank.kills)
     assert findings.clean, findings
     assert sum(event["records"] for event in last.events() if event["event"] == "partition restored") > 0
+
+
+def test_at_least_once_nothing_is_lost_and_repeats_have_the_same_ids(only_full, bank):
+    survived(bank, *passings("produced"), *passings("offsets-added"), options=("--guarantee", "at_least_once"))
+    findings = audit(bank, exactly_once=False)
+    assert findings.clean, findings
+    assert audit(bank).doubled > 0
 
 
 @pytest.mark.row(8)
@@ -130,18 +140,21 @@ def test_killed_while_it_gives_partitions_up_the_new_owner_is_right(bank, row, a
 class Killer:
     """Kills workers at places and times that a seed chooses."""
 
-    PLAIN_S, WAIT_S = 5.0, 8.0
-    """A plain kill comes within so long after the start of the process; a failpoint is waited for somewhat longer."""
+    STARTING, LONGEST_S, AWAITED_S = 0.15, 3.0, 5.0
+    """Share of the plain kills that come while the process starts; how long after that they come at the latest; and
+    how long a failpoint is waited for."""
 
     def __init__(self, bank: Bank, seed: int) -> None:
         self.bank = bank
         self.random = random.Random(seed)
+        self._failpoints: dict[Worker, str] = {}
 
-    def start(self, slot: int = 0) -> tuple[Worker, float]:
-        """A worker, and how long it may live at most."""
+    def spare(self, slot: int = 0) -> Worker:
+        """A worker that waits for its release, and has its fate in it."""
         failpoint = self._failpoint()
-        worker = self.bank.worker(slot, failpoint=failpoint, env=QUICK_SESSION)
-        return worker, self.WAIT_S if failpoint else self.random.uniform(0.5, self.PLAIN_S)
+        worker = self.bank.worker(slot, failpoint=failpoint, env=QUICK_SESSION, held=True)
+        self._failpoints[worker] = failpoint
+        return worker
 
     def _failpoint(self) -> str:
         """A place in a step or a restore; sometimes none."""
@@ -155,15 +168,27 @@ class Killer:
         after = f"=kill:{self.random.uniform(0.5, 12):.1f}" if place == "committing" else ""
         return f"{agent}/{place}:{self.random.randint(1, 14)}{after}"
 
-    def end(self, worker: Worker, lives_s: float) -> None:
-        """By its failpoint or, when that does not come, by us."""
-        until = time.monotonic() + lives_s
-        while worker.process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
+    def end(self, worker: Worker) -> None:
+        """By its failpoint or, when that does not come or there is none, by us."""
+        if self._failpoints[worker]:
+            self._wait(worker, self.AWAITED_S, started=True)
+        elif self.random.random() < self.STARTING:
+            self._wait(worker, self.random.random(), started=False)
+        else:
+            self._wait(worker, self.random.uniform(0, self.LONGEST_S), started=True)
         if worker.process.poll() is None:
             worker.kill()
         else:
             worker.wait_killed()
+
+    @staticmethod
+    def _wait(worker: Worker, seconds: float, *, started: bool) -> None:
+        """So long, or until it has ended; counted from its first word, if it is to be `started`."""
+        while started and not worker.output() and worker.process.poll() is None:
+            time.sleep(POLL_S)
+        until = time.monotonic() + seconds
+        while worker.process.poll() is None and time.monotonic() < until:
+            time.sleep(POLL_S)
 
 
 class Backlog:
@@ -175,9 +200,10 @@ class Backlog:
         self._left = iter([part for frame in frames for part in frame.iter_slices(rows)])
 
     def refill(self) -> None:
+        """Publish until enough is there to be worked off, or nothing is left to publish."""
         while self._bank.published - self._bank.committed() < self._ahead:
-            part = next(self._left, None)
-            assert part is not None, "there are too few payments for so many kills"
+            if (part := next(self._left, None)) is None:
+                return
             self._bank.publish(part)
 
     def rest(self) -> None:
@@ -186,16 +212,19 @@ class Backlog:
 
 @pytest.mark.row(9)
 def test_killed_at_random_again_and_again_nothing_is_lost_or_doubled(make_bank, stream_of, full, row, seed):
-    kills, payments, ahead = (150, 900_000, 60_000) if full else (4, 14_000, 0)
+    kills, payments, ahead = (150, 900_000, 60_000) if full else (4, 14_000, 14_000)
     bank = make_bank()
     killer, backlog = Killer(bank, seed), Backlog(bank, stream_of(payments), ahead)
-    if not full:
-        backlog.rest()
+    spare = killer.spare()
     while bank.kills < kills:
         backlog.refill()
-        killer.end(*killer.start())
+        worker, spare = spare, killer.spare()
+        worker.release()
+        killer.end(worker)
     backlog.rest()
-    finished(bank)
+    bank.worker(0, *LARGE)
+    bank.finish(600)
+    bank.stop()
     findings = audit(bank)
     row(9, findings, kills=bank.kills)
     assert findings.clean, findings
@@ -203,21 +232,25 @@ def test_killed_at_random_again_and_again_nothing_is_lost_or_doubled(make_bank, 
 
 @pytest.mark.row(9)
 def test_two_workers_killed_at_random_hand_partitions_to_each_other(make_bank, stream_of, full, row, seed):
-    kills, payments, ahead = (60, 300_000, 60_000) if full else (2, 6_000, 0)
+    kills, payments, ahead = (50, 300_000, 60_000) if full else (2, 6_000, 6_000)
     bank = make_bank()
     killer, backlog = Killer(bank, seed), Backlog(bank, stream_of(payments), ahead)
-    if not full:
-        backlog.rest()
-    running = {slot: killer.start(slot) for slot in (0, 1)}
+    running = {slot: killer.spare(slot) for slot in (0, 1)}
+    for worker in running.values():
+        worker.release()
     while bank.kills < kills:
         backlog.refill()
         slot = killer.random.choice((0, 1))
-        killer.end(*running[slot])
-        running[slot] = killer.start(slot)
-    for slot in running:
-        running[slot][0].kill()
+        spare = killer.spare(slot)
+        killer.end(running[slot])
+        running[slot] = spare
+        spare.release()
+    for worker in running.values():
+        worker.kill()
     backlog.rest()
-    finished(bank)
+    bank.worker(0, *LARGE)
+    bank.finish(600)
+    bank.stop()
     findings = audit(bank)
     row(9, findings, kills=bank.kills)
     assert findings.clean, findings

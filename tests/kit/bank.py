@@ -34,6 +34,7 @@ from stream.topics import Topics, create_topics
 REQUEST_TIMEOUT_S = 10.0
 POLL_S = 0.05
 LOG_LINES = 20
+HELD = Path(__file__).with_name("held.py")
 OPTIONS = ("--log-format", "json", "--metrics-port", "0", "--max-batch", "500", "--arena-rows", "4096")
 """Small steps and a small memory: many places to be hit at, and records that come from disk again."""
 
@@ -41,15 +42,31 @@ OPTIONS = ("--log-format", "json", "--metrics-port", "0", "--max-batch", "500", 
 class Worker:
     """One process of `fraudstream worker`, and what a test does to it or asks of it."""
 
-    def __init__(self, bank: "Bank", log: Path, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, bank: "Bank", log: Path, command: Sequence[str], environment: Mapping[str, str], *, held: bool
+    ) -> None:
         self._bank = bank
+        self.held = held
+        """Whether it waits for `release` before it does anything."""
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                list(command), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=dict(environment)
+                list(command),
+                stdin=subprocess.PIPE if held else subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
             )
 
     # What befalls it
+
+    def release(self) -> None:
+        """Let one that was held begin."""
+        assert self.held
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"begin\n")
+        self.process.stdin.close()
+        self.held = False
 
     def kill(self) -> None:
         """SIGKILL; counted as one of the bank's kills if the process was still there to be killed."""
@@ -212,21 +229,26 @@ class Bank:
         failpoint: str = "",
         state: Path | None = None,
         env: Mapping[str, str] | None = None,
+        held: bool = False,
     ) -> Worker:
-        """Start a worker; `options` have the last word. `state` is another state directory than the common one."""
-        command = [sys.executable, "-m", "fraudstream", "worker", "--bootstrap-servers", self.bootstrap_servers]
+        """Start a worker; `options` have the last word. `state` is another state directory than the common one.
+
+        One that is `held` has everything imported and waits for its `release`: it follows another without a pause.
+        """
+        program = [str(HELD)] if held else ["-m", "fraudstream"]
+        command = [sys.executable, *program, "worker", "--bootstrap-servers", self.bootstrap_servers]
         command += ["--topic-prefix", f"{self.name}.", "--group-id", self.name, "--model", str(self.bundle)]
         command += ["--token-key-file", str(self.world.key), "--state-dir", str(state or self.home / "state")]
         command += ["--slot", str(slot), *OPTIONS, *options]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FRAUDSTREAM_")}
         environment = {**clean, "FRAUDSTREAM_FAILPOINT": failpoint, **(env or {})}
-        worker = Worker(self, self.home / f"worker-{len(self.workers)}.log", command, environment)
+        worker = Worker(self, self.home / f"worker-{len(self.workers)}.log", command, environment, held=held)
         self.workers.append(worker)
         return worker
 
     @property
     def running(self) -> list[Worker]:
-        return [worker for worker in self.workers if worker.process.poll() is None]
+        return [worker for worker in self.workers if worker.process.poll() is None and not worker.held]
 
     def stop(self) -> None:
         """SIGTERM to every worker that runs, all of them at once; each must end well."""

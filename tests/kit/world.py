@@ -35,11 +35,12 @@ def make_world(home: Path) -> World:
     world = World(home / "history", home / "bundle", home / "key")
     simulate = ("--payments", "24000", "--payers", "1500", "--fraud-rate", "0.03", "--seed", "3")
     for command in (
-        ("simulate", *simulate, "--out", world.history),
-        ("train", "--data", world.history, "--out", world.bundle, "--trees", "60"),
-        ("config", "new-token-key", "--out", world.key),
+        ("fraudstream", "simulate", *simulate, "--out", world.history),
+        ("fraudstream", "train", "--data", world.history, "--out", world.bundle, "--trees", "60"),
+        ("fraudstream", "config", "new-token-key", "--out", world.key),
+        ("models.warm",),  # a worker that is killed while it compiles would compile again and again
     ):
-        subprocess.run([sys.executable, "-m", "fraudstream", *map(str, command)], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", *map(str, command)], check=True, capture_output=True)
     return world
 
 
