@@ -16,6 +16,8 @@ from stream.local_broker import BrokerSettings, LocalBroker
 
 LONGEST_ROW_S = 2_400
 """In full form."""
+EVERY_DAY = 1
+"""The seed of the quick form."""
 SHORT_WAITS = {
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     "group.min.session.timeout.ms": "1000",
@@ -77,12 +79,13 @@ def only_full(full: bool) -> None:
 
 
 @pytest.fixture
-def seed(request: pytest.FixtureRequest) -> int:
-    """Of everything random in a test; shown when it fails."""
+def seed(request: pytest.FixtureRequest, full: bool) -> int:
+    """Of everything random in a test; shown when it fails. A new one in each full run, else always the same."""
     given = request.config.getoption("faults_seed")
-    chosen = random.SystemRandom().randrange(2**31) if given is None else given
-    print(f"to repeat it: --faults-seed {chosen}")  # noqa: T201  # pytest shows it with a failure
-    return int(chosen)
+    if given is None:
+        given = random.SystemRandom().randrange(2**31) if full else EVERY_DAY
+    print(f"to repeat it: --faults-seed {given}")  # noqa: T201  # pytest shows it with a failure
+    return int(given)
 
 
 @pytest.fixture

@@ -265,7 +265,8 @@ def _published(known: pl.DataFrame, records: np.ndarray, risk: pl.DataFrame, exa
     told = np.flatnonzero((records["published_level"] > 0) | (records["published_risk"] > 0))
     keys = known["key"].gather(told).to_list()
     names = [entity_key(ENTITY_KINDS[key[0] - 1], key[1:].hex()).decode() for key in keys]
-    due = pl.DataFrame({"entity": names, "due": records["published_risk"][told].astype(np.float64)})
+    columns = {"entity": names, "due": records["published_risk"][told].astype(np.float64)}
+    due = pl.DataFrame(columns, schema={"entity": pl.String, "due": pl.Float64})
     wrong = due.join(risk, on="entity", how="left").filter(pl.col("risk").ne_missing(pl.col("due")))
     if wrong.height and exactly_once:
         yield f"{wrong.height} entities' published risk is not what their records say, the first {wrong['entity'][0]}"
