@@ -25,12 +25,13 @@ FLUSH_S = 30.0
 START_AFTER_S = 0.2
 
 
-def load(directory: Path, count: int) -> tuple[list[bytes], list[bytes]]:
-    """Keys and values of the first payments of a history."""
+def load(directory: Path, count: int, skip: int = 0) -> tuple[list[bytes], list[bytes]]:
+    """Keys and values of the first payments of a history, after those to skip."""
     keys: list[bytes] = []
     values: list[bytes] = []
     for frame in read_transactions(directory):
-        part = frame[: count - len(keys)]
+        skipped, skip = min(skip, frame.height), max(0, skip - frame.height)
+        part = frame[skipped : skipped + count - len(keys)]
         keys += part["payer"].cast(pl.Binary).to_list()
         values += encode(part)
         if len(keys) >= count:
@@ -81,8 +82,9 @@ def main() -> None:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--skip", type=int, default=0, help="payments of the history that were sent before")
     given = parser.parse_args()
-    keys, values = load(given.data, round(given.rate * given.seconds))
+    keys, values = load(given.data, round(given.rate * given.seconds), given.skip)
     if len(keys) < given.rate * given.seconds:  # the same customers once more would be duplicates
         parser.error(f"{given.data} holds {len(keys):,} payments, not enough for {given.seconds:g} s")
     settings = PublishSettings(given.bootstrap_servers, given.topic, given.rate)

@@ -8,6 +8,7 @@ import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from numpy.typing import NDArray
 
+from schemas.alert import Alert
 from schemas.codec import decode_alert
 from stream.librdkafka import reader
 from stream.settings import KafkaSettings
@@ -43,11 +44,16 @@ class AlertListener:
             if message is not None and message.error() is None:
                 self._arrived.append((time.time_ns(), message.value()))
 
-    def arrivals(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-        """Of each alert's first arrival: when, epoch ns, and its payment's record timestamp, epoch ms; and repeats."""
-        first: dict[str, tuple[int, int]] = {}
+    def alerts(self) -> dict[str, tuple[int, Alert]]:
+        """By id, when each alert first arrived, epoch ns, and the alert."""
+        first: dict[str, tuple[int, Alert]] = {}
         for received_ns, value in self._arrived:
             alert = decode_alert(value)
-            first.setdefault(alert.alert_id, (received_ns, alert.source.timestamp))
-        times = np.array(list(first.values()), dtype=np.int64).reshape(-1, 2)
+            first.setdefault(alert.alert_id, (received_ns, alert))
+        return first
+
+    def arrivals(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """Of each alert's first arrival: when, epoch ns, and its payment's record timestamp, epoch ms; and repeats."""
+        first = self.alerts().values()
+        times = np.array([(at, alert.source.timestamp) for at, alert in first], dtype=np.int64).reshape(-1, 2)
         return times[:, 0], times[:, 1], len(self._arrived) - len(first)

@@ -84,6 +84,22 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "payer not in the order of the payments. Any other difference fails the row too. The oracle itself is "
                 "checked with planted losses, repeats, swaps and changes, each of which it must see as what it is.",
             ),
+            Section(
+                "restore",
+                "Restore and restart",
+                "Records of real payers, as the engine makes them, lie on a changelog of four partitions. From an "
+                "empty disk all of it is replayed into RocksDB, the broker on the same machine. Then a worker judges a "
+                "backlog, is ended in its midst by SIGTERM or SIGKILL, and starts again on its disk: the time counts "
+                "from the assignment of its partitions to the first decision after it that a read_committed consumer "
+                "has.",
+            ),
+            Section(
+                "failover",
+                "Failover",
+                "Two workers that know their payers share four partitions at a steady rate, and one is killed. Its "
+                "partitions move when its session has timed out; what it had open is aborted when its transaction "
+                "has, at the broker's next round. The gap is the longest time between two alerts of one partition.",
+            ),
         ),
     ),
     "results.md": (

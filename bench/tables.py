@@ -222,6 +222,47 @@ def _faults(result: Result) -> Iterator[Table]:
     )
 
 
+def _restore(result: Result) -> Iterator[Table]:
+    sizes = result["sizes"]
+    head = ["", *(f"{each['payers']:,} payers" for each in sizes)]
+    rows = [
+        [f"records a second, {name}", *(figure(each["empty_disk"]["rate"][name]) for each in sizes)]
+        for name in ("median", "lowest", "highest")
+    ]
+    runs = [each["empty_disk"]["runs"] for each in sizes]
+    rows.append(["seconds, slowest", *(figure(max(run["seconds"] for run in each)) for each in runs)])
+    bytes_ = result["record_bytes"]
+    title = f"From an empty disk; a record has {bytes_['median']:,.0f} bytes in the median, {bytes_['most']:,} at most"
+    yield Table(title, head, rows)
+    body = []
+    for each in sizes:
+        for signal in dict.fromkeys(restart["signal"] for restart in each["restarts"]):
+            mine = [restart for restart in each["restarts"] if restart["signal"] == signal]
+            slowest = max(mine, key=lambda restart: restart["seconds"])
+            figures = [figure(slowest[name]) for name in ("seconds", "restored_s", "records")]
+            body.append([f"{each['payers']:,} payers, after {signal}", str(len(mine)), *figures])
+    head = ["", "restarts", "first decision after, s", "of which restored after, s", "records replayed"]
+    yield Table("Restart on an intact disk, from the assignment of the partitions; the slowest", head, body)
+
+
+def _failover(result: Result) -> Iterator[Table]:
+    runs = result["runs"]
+    rows = [
+        ["longest gap, s", *(figure(run["longest_gap_s"]) for run in runs.values())],
+        *(
+            [f"partition {name}, s", *(figure(run["gaps_s"].get(name)) for run in runs.values())]
+            for name in next(iter(runs.values()))["gaps_s"]
+        ),
+        ["changelog records replayed", *(figure(run["records_replayed"]) for run in runs.values())],
+        ["alerts a second and partition", *(figure(run["alerts_per_s_and_partition"]) for run in runs.values())],
+    ]
+    rate, limit = result["settings"]["rate"], result["limit_s"]
+    title = f"One of two workers killed at {rate:,.0f} payments/s: the longest time between alerts of a partition"
+    yield Table(title, ["", *runs], rows)
+    parts = [*limit.items(), ("together", sum(limit.values()))]
+    yield Table("What the settings allow", ["", "s"], [[text, figure(value)] for text, value in parts])
+
+
 _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "throughput": _throughput,
     "guarantees": _guarantees,
@@ -229,4 +270,6 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "determinism": _determinism,
     "realdata": _realdata,
     "faults": _faults,
+    "restore": _restore,
+    "failover": _failover,
 }

@@ -1,6 +1,8 @@
 """The real worker as a child process: started, watched through its metrics, stopped; it never outlives us."""
 
 import http.client
+import os
+import signal
 import socket
 import sys
 import time
@@ -64,6 +66,11 @@ class WorkerProcess:
         if self._process.stdin:
             self._process.stdin.close()
         return code
+
+    def kill(self) -> None:
+        """SIGKILL, to it and its guard."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def check(self) -> None:
         """Raises BenchError, with the worker's last lines, when it has ended."""

@@ -27,6 +27,8 @@ from stream.rocksdb import SharedMemory, is_damage, open_database
 from stream.settings import StateSettings
 
 CHECKPOINT_KEY = b"checkpoint"
+WRITE_OUT_WITHIN_S = 5.0
+WRITE_OUT_PAUSE_S = 0.002
 log = logger("state")
 
 
@@ -148,9 +150,24 @@ class KeyedState:
             database = self._databases.pop(partition, None)
         if database is not None:
             try:
-                database.close()  # writes the memtables out
+                if not self._write_out(database):
+                    database.cancel_all_background(False)  # closing would wait for room on a full disk
+                database.close()
             except Exception as error:  # RocksDB raises bare exceptions
                 log.warning("local state could not be written out", partition=partition, error=str(error))
+
+    def _write_out(self, database: Rdict) -> bool:
+        """Write the memtables out; False if that cannot be done, or takes too long."""
+        until = time.monotonic() + WRITE_OUT_WITHIN_S
+        try:
+            database.flush(wait=False)
+        except Exception:  # RocksDB raises bare exceptions; closing says it again
+            return False
+        while database.property_int_value("rocksdb.num-immutable-mem-table"):
+            if database.property_int_value("rocksdb.background-errors") or time.monotonic() > until:
+                return False
+            time.sleep(WRITE_OUT_PAUSE_S)
+        return True
 
     def close_all(self) -> None:
         for partition in list(self._databases):
