@@ -123,6 +123,8 @@ class BatchTopic(Service):
         self._serving = False
         self._held: list[Message] = []
         self._lag: dict[int, int] = {}
+        self._behind: dict[int, int] = {}
+        """By partition, the lag when its preparation last asked."""
         self._lag_known_at = 0.0
         self._to_commit: dict[int, int] = {}
         self._ended = False
@@ -175,7 +177,7 @@ class BatchTopic(Service):
 
     def lag(self) -> dict[int, int]:
         """By partition, offsets from the last record fetched to the end of what librdkafka knew of it a moment ago."""
-        return self._lag
+        return self._lag | {p: self._behind[p] for p in list(self._pending) if p in self._behind}
 
     def commit_later(self, offsets: Sequence[TopicPartition]) -> None:
         """Commit offsets of the group soon, outside any transaction: between two fetches, or when partitions go."""
@@ -405,7 +407,10 @@ class BatchTopic(Service):
         doing = f"asking for the committed offset of {self.topic}-{partition}"
         asking = Consumer(self._offsets_config)  # the member itself is busy consuming
         try:
-            committed = asking.committed([TopicPartition(self.topic, partition)], timeout=ASK_S)[0]
+            place = TopicPartition(self.topic, partition)
+            committed = asking.committed([place], timeout=ASK_S)[0]
+            low, high = asking.get_watermark_offsets(place, timeout=ASK_S)
+            self._behind[partition] = high - max(committed.offset, low)
         except KafkaException as error:
             raise translated(error, doing) from error
         finally:

@@ -27,6 +27,7 @@ _FENCED_INSTANCE = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _REDO = {
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
+    KafkaError._UNKNOWN_PARTITION,
     KafkaError._RESOLVE,
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._MSG_TIMED_OUT,
