@@ -1,5 +1,6 @@
 """A worker with a principal of its own and no right more than it needs, and what it says when one is taken: row 30."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from confluent_kafka.admin import (
 )
 
 from kit.bank import Bank, Worker
-from kit.oracle import audit
+from kit.oracle import Findings, audit
 from kit.ports import HOST, free_port
 from stream.local_broker import BrokerSettings, LocalBroker
 
@@ -157,8 +158,47 @@ def test_a_right_taken_from_a_running_worker_is_named_and_nothing_is_lost(guarde
         guarded.grant(right)
     start(bank, guarded)
     bank.publish(payments.tail(2_000))
-    bank.finish()
-    bank.stop()
-    findings = audit(bank)
+    findings = finished(bank)
     row(30, findings)
     assert findings.clean, findings
+
+
+@pytest.mark.row(30)
+@pytest.mark.usefixtures("only_full")
+def test_every_one_of_its_rights_is_needed(guarded, make_bank, stream_of, row):
+    """Without it a worker ends, or it fails at each step and says so."""
+    bank = make_bank(guarded)
+    rights = Rights(bank).all()
+    guarded.grant(*rights)
+    payments = pl.concat(stream_of(12_000))
+    for number, right in enumerate(rights):
+        guarded.revoke(right)
+        worker = start(bank, guarded)
+        bank.publish(payments.slice(500 * number, 500))
+        bank.publish_raw([(b"payer", b"no payment")])
+        try:
+            until_refused(worker)
+        except AssertionError:
+            raise AssertionError(f"it works without {right}") from None
+        worker.kill()
+        guarded.grant(right)
+    start(bank, guarded)
+    findings = finished(bank)
+    row(30, findings)
+    assert findings.clean, findings
+
+
+def until_refused(worker: Worker) -> None:
+    """Until it has ended because of the right it lacks, or a step of it has failed."""
+    deadline = time.monotonic() + 60
+    while worker.process.poll() is None and not worker.metric("step_failures_total"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert worker.process.returncode in (None, 1)
+
+
+def finished(bank: Bank) -> Findings:
+    """Everything is committed, the workers ended well, and the oracle has spoken."""
+    bank.finish()
+    bank.stop()
+    return audit(bank)
