@@ -122,7 +122,7 @@ def _exactly(right: AclBinding) -> AclBindingFilter:
     )
 
 
-def start(bank: Bank, guarded: GuardedBroker) -> Worker:
+def start(bank: Bank, guarded: GuardedBroker, state: str = "state") -> Worker:
     """A worker that logs in as `worker`."""
     security = {
         "security.protocol": "SASL_PLAINTEXT",
@@ -131,7 +131,7 @@ def start(bank: Bank, guarded: GuardedBroker) -> Worker:
         "sasl.password": "secret",
     }
     options = [part for name, value in security.items() for part in ("--kafka", f"{name}={value}")]
-    return bank.worker(0, "--bootstrap-servers", guarded.for_workers, *options)
+    return bank.worker(0, "--bootstrap-servers", guarded.for_workers, *options, state=bank.home / state)
 
 
 @pytest.mark.row(30)
@@ -173,7 +173,7 @@ def test_every_one_of_its_rights_is_needed(guarded, make_bank, stream_of, row):
     payments = pl.concat(stream_of(12_000))
     for number, right in enumerate(rights):
         guarded.revoke(right)
-        worker = start(bank, guarded)
+        worker = start(bank, guarded, state=f"state-{number}")  # an empty disk, so that it has to read all there is
         bank.publish(payments.slice(500 * number, 500))
         bank.publish_raw([(b"payer", b"no payment")])
         try:
