@@ -18,6 +18,7 @@ from agents.entities import Entities
 from agents.labels import Labels
 from agents.scoring import Scoring
 from agents.tables import ListTable, RiskTable
+from models.engine import TTL_MS
 from models.policy import Policy
 from models.state_format import codecs
 from models.tokens import Tokeniser
@@ -26,6 +27,7 @@ from schemas.errors import FraudStreamError
 from stream.admin import partitions_of, topic_id
 from stream.batch_topic import Batch, BatchTopic
 from stream.errors import Stop
+from stream.expiry import Collector, ExpirySettings
 from stream.faust_app import make_app
 from stream.health import HealthServer
 from stream.keyed_state import DirectoryLock, KeyedState
@@ -46,6 +48,8 @@ TABLES_WITHIN_S = 600.0
 SWITCH_INTERVAL_S = 0.0005
 """How long one agent's thread may keep the interpreter from another's. With Python's 5 ms, a scoring step waits that
 long after each of its native calls while another agent is busy."""
+EXPIRY_GRACE_MS = 30 * 86_400_000
+"""A payer's record is deleted so long after the payer counts as unknown, by the newest payment of the partition."""
 ENTITIES_PER_PAYER = 4
 """Accounts, devices and SIMs held in memory for each payer: their records are an eighth as large."""
 
@@ -116,11 +120,18 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     entities = Entities(KeyedState(entity_codec, home / "entities", entity_rows), topics.entity_risk)
     labels = Labels(tokeniser, topics.entity_activity, partitions[topics.entity_activity])
 
+    collector = Collector(payers, lambda records: records["last_seen_ms"], ExpirySettings(TTL_MS + EXPIRY_GRACE_MS))
+
+    def judge(batch: Batch, applied: dict[int, int]) -> Outputs:
+        outputs = scoring.compute(batch, applied)
+        collector.collect(outputs)
+        return outputs
+
     worker.agent(
         settings,
         "scoring",
         topics.transactions,
-        scoring.compute,
+        judge,
         payers,
         topics.scoring_changelog,
         partitions[topics.scoring_changelog],

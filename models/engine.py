@@ -151,7 +151,7 @@ def content_digest(p):
 
 @compiled
 def _forget(s):
-    """Make a record one of a payer never seen. What the counters leave unused is never read."""
+    """Make a record one of a payer never seen. What the counters leave unused is never read, nor kept."""
     s.last_seen_ms = 0
     s.fix_ms = 0
     s.sim = 0
@@ -161,6 +161,10 @@ def _forget(s):
     s.sim_since = 0
     s.newest_device = 0
     s.payments = 0
+    s.fix_latitude = 0
+    s.fix_longitude = 0
+    s.home_latitude = 0
+    s.home_longitude = 0
     s.home_variance_km2 = 0
     s.amount_highest = 0
     s.amount_log_mean = 0

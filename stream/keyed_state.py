@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
@@ -196,6 +197,20 @@ class KeyedState:
         """A value as it lies in the database."""
         value: bytes | None = self._database(partition).get(key)
         return value
+
+    def scan(self, partition: int, after: bytes, limit: int) -> tuple[list[bytes], NDArray[np.void]]:
+        """At most `limit` keys behind `after`, in order, and their records as they lie in the database."""
+        database = self._database(partition)
+        try:
+            items = database.items(from_key=after + b"\0" if after else None)
+            found = list(islice(((key, value) for key, value in items if key != CHECKPOINT_KEY), limit))
+            records = np.zeros(len(found), dtype=self._codec.dtype)
+            self._codec.decode([value for _, value in found], records, np.arange(len(found)))
+        except NewerVersion as error:  # no damage: the changelog has the same
+            raise Stop(str(error), hint=error.hint) from error
+        except Exception as error:  # RocksDB raises bare exceptions
+            self._rebuild(partition, error)
+        return [key for key, _ in found], records
 
     def refresh(self, partition: int, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
         """Let records in memory follow what was written past them with `restore`."""

@@ -36,6 +36,7 @@ class Metrics:
         )
         self.dead_letters = counter("dead_letters_total", "Records set aside as dead letters")
         self.duplicates = counter("duplicates_total", "Payments that repeated an earlier one")
+        self.expired = counter("expired_payers_total", "Payers' records deleted long after they had expired")
         self.risk_records = counter("entity_risk_records_total", "Risk records published by the entities agent")
         self.latency = histogram(
             "decision_latency_seconds",

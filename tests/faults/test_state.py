@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import (
@@ -255,4 +256,26 @@ def test_a_changelog_that_lost_records_stops_the_worker_and_the_command_it_names
     bank.stop()
     findings = audit(bank)
     row(19, findings, kills=bank.kills)
+    assert findings.clean, findings
+
+
+def test_expired_payers_are_collected_and_nothing_else_changes(make_bank, stream_of):
+    """Half of the payers were last seen 460 days or more before the others."""
+    payments = pl.concat(stream_of(6_000))
+    old = pl.col("payer").hash(seed=1) % 2 == 0
+    before = payments.filter(old).with_columns(pl.col("event_time") - 520 * 86_400_000)
+    now = payments.filter(~old)
+    bank = make_bank()
+    judged(bank, before)
+    worker = bank.worker(env=SESSION)
+    worker.wait_ready()
+    for part in now.iter_slices(300):  # one step after another, each of which looks at some keys
+        bank.publish(part)
+    bank.finish()
+    assert worker.metric("expired_payers_total") == before["payer"].n_unique()
+    back = payments.filter(old).with_columns(transaction_id=pl.lit("B") + pl.col("transaction_id"))
+    bank.publish(back.head(1_000))  # unknown again
+    bank.finish()
+    bank.stop()
+    findings = audit(bank)
     assert findings.clean, findings

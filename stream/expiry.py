@@ -1,0 +1,90 @@
+"""Collects records that nobody will ask for again: looks slowly through the databases, and names keys to delete.
+
+Whether a subject is forgotten is decided when its record is read, by event time; that a record is deleted later only
+frees the disk. So it is deleted no sooner than a grace after it has expired by the newest event time of its partition:
+a payment that comes as late as that finds what it would have found. The keys go into a step, which publishes tombstones
+in its transaction and deletes them from RocksDB after the commit.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.keyed_state import KeyedState
+from stream.step import Outputs
+
+LastSeen = Callable[[NDArray[np.void]], NDArray[np.int64]]
+"""Epoch ms of when each record's subject was last seen, by event time."""
+
+
+@dataclass(frozen=True)
+class ExpirySettings:
+    """When records go, and how fast they are looked for."""
+
+    after_ms: int
+    """Time to live and grace, of event time."""
+    keys_per_s: int = 2_000
+    """Looked at, over all partitions."""
+    keys_per_step: int = 2_000
+    pass_every_s: float = 3_600.0
+    """A partition is not begun again sooner."""
+
+
+@dataclass
+class _Pass:
+    """Where in a partition the looking is."""
+
+    newest_ms: int = 0
+    after: bytes = b""
+    not_before: float = 0.0
+
+
+class Collector:
+    """For the computing thread of one agent's steps."""
+
+    def __init__(
+        self,
+        state: KeyedState,
+        last_seen: LastSeen,
+        settings: ExpirySettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state = state
+        self._last_seen = last_seen
+        self._settings = settings
+        self._clock = clock
+        self._passes: dict[int, _Pass] = {}
+        self._looked_at = clock()
+
+    def collect(self, outputs: Outputs) -> None:
+        """Add to what a step makes the expired keys of its partitions, as many as it is time to look for."""
+        now = self._clock()
+        limit = int(min(self._settings.keys_per_step, (now - self._looked_at) * self._settings.keys_per_s))
+        if limit < 1:
+            return
+        self._looked_at = now
+        share = max(1, limit // max(1, len(outputs.changed)))
+        for partition, (_, rows) in outputs.changed.items():
+            place = self._passes.setdefault(partition, _Pass())
+            place.newest_ms = max(place.newest_ms, int(self._last_seen(self._state.records[rows]).max(initial=0)))
+            if now >= place.not_before and (expired := self._look(partition, place, share, now)):
+                outputs.deleted[partition] = expired
+                outputs.counts["expired"] = outputs.counts.get("expired", 0) + len(expired)
+
+    def _look(self, partition: int, place: _Pass, limit: int, now: float) -> list[bytes]:
+        keys, records = self._state.scan(partition, place.after, limit)
+        if len(keys) < limit:
+            place.after, place.not_before = b"", now + self._settings.pass_every_s
+        else:
+            place.after = keys[-1]
+        oldest = place.newest_ms - self._settings.after_ms
+        found = [keys[i] for i in np.flatnonzero(self._last_seen(records) < oldest).tolist()]
+        if not found:
+            return []
+        # What is on disk may be older than what an unfinished step made of it.
+        rows = self._state.rows(partition, found)
+        expired = self._last_seen(self._state.records[rows]) < oldest
+        return [key for key, gone in zip(found, expired.tolist(), strict=True) if gone]
