@@ -29,6 +29,7 @@ from stream.settings import StateSettings
 
 CHECKPOINT_KEY = b"checkpoint"
 WRITE_OUT_WITHIN_S = 5.0
+CLOSE_WITHIN_S = 15.0
 WRITE_OUT_PAUSE_S = 0.002
 log = logger("state")
 
@@ -150,12 +151,19 @@ class KeyedState:
             self._arena.forget(partition)
             database = self._databases.pop(partition, None)
         if database is not None:
-            try:
-                if not self._write_out(database):
-                    database.cancel_all_background(False)  # closing would wait for room on a full disk
-                database.close()
-            except Exception as error:  # RocksDB raises bare exceptions
-                log.warning("local state could not be written out", partition=partition, error=str(error))
+            closing = threading.Thread(target=self._end, args=(partition, database), daemon=True)
+            closing.start()
+            closing.join(CLOSE_WITHIN_S)  # on a full disk RocksDB may wait for room
+            if closing.is_alive():
+                log.warning("local state does not close", partition=partition)
+
+    def _end(self, partition: int, database: Rdict) -> None:
+        try:
+            if not self._write_out(database):
+                database.cancel_all_background(False)  # closing would wait for room on a full disk
+            database.close()
+        except Exception as error:  # RocksDB raises bare exceptions
+            log.warning("local state could not be written out", partition=partition, error=str(error))
 
     def _write_out(self, database: Rdict) -> bool:
         """Write the memtables out; False if that cannot be done, or takes too long."""
