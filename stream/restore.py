@@ -183,7 +183,7 @@ class Restorer:
         replay = Replay(self._state, self._changelog, partition, checkpoint)
         pace = _Pace(checkpoint.changelog_offset, high)
         for messages, end in self._read(partition, checkpoint.changelog_offset, high, still_ours):
-            replay.take(messages, end)
+            self._state.bound_tail(partition, replay.take(messages, end))
             progress(pace.at(replay.records, replay.checkpoint.changelog_offset))
             self._tell(partition, pace)
         return replay.checkpoint, replay.records
