@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream import librdkafka
-from stream.errors import Fenced, Retry, StreamError, translated
+from stream.errors import Fenced, Retry, Stop, StreamError, translated
 from stream.failpoints import failpoint, watched
+from stream.left_behind import Caller
 from stream.logs import logger
 from stream.settings import KafkaSettings, ProducerSettings
 
@@ -24,6 +25,10 @@ RENEW_TIMEOUT_S = 5.0
 """For a producer in place of one that was given up: a failed step is cleared up in reasonable time, or by the next."""
 FULL_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 5.0
+GRACE_S = 1.0
+"""Beyond the timeout of a call that may not keep it."""
+MAY_BE_LEFT_BEHIND = 5
+"""Producers of one worker; each keeps its threads and its queue."""
 log = logger("producer")
 
 
@@ -184,6 +189,14 @@ class ExactlyOnce(_Base):
     _fenced: Fenced | None = None
     _begun = 0.0
 
+    def __init__(self, kafka: KafkaSettings, settings: ProducerSettings, agent: str) -> None:
+        self._caller = Caller(f"{agent}-offsets")
+        super().__init__(kafka, settings, agent)
+
+    def close(self) -> None:
+        self._caller.close()
+        super().close()
+
     def _make(self, timeout_s: float = INIT_TIMEOUT_S) -> Producer:
         producer = Producer(self._config)
         try:
@@ -231,7 +244,7 @@ class ExactlyOnce(_Base):
                 self._flush(timeout)  # the fault is to find the records with the brokers
                 failpoint("produced", self._agent)
             # 1: a rebalance changes the generation, which fences a zombie.
-            self._producer.send_offsets_to_transaction(list(offsets), group.group_metadata, timeout)
+            self._add_offsets(list(offsets), group.group_metadata, timeout)
             failpoint("offsets-added", self._agent)
             # 2
             failpoint("committing", self._agent)
@@ -239,6 +252,22 @@ class ExactlyOnce(_Base):
         except KafkaException as error:
             self._given_up = not error.args[0].txn_requires_abort()
             raise self._problem(error, "committing a transaction") from error
+
+    def _add_offsets(self, offsets: list[TopicPartition], metadata: Any, timeout_s: float) -> None:
+        producer = self._producer
+        try:
+            self._caller.call(
+                lambda: producer.send_offsets_to_transaction(offsets, metadata, timeout_s), timeout_s + GRACE_S
+            )
+        except TimeoutError as error:
+            # librdkafka's issues 5456 and 5511: it may wait for ever for a coordinator that went away.
+            self._given_up = True
+            doing = "adding offsets to a transaction never returns"
+            if self._caller.left_behind > MAY_BE_LEFT_BEHIND:
+                raise Stop(
+                    doing, hint="look at the brokers' health; the worker goes on when it is started again"
+                ) from error
+            raise Retry(doing, hint="see whether the brokers are well") from error
 
     def abort(self) -> None:
         try:
