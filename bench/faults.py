@@ -8,6 +8,7 @@ anything failed.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -129,7 +130,7 @@ def _watched(options: Sequence[str], ledger: Path, log: Path) -> int:
                             bar.print(f"{_named(event)}: {event['outcome']}, {event['seconds']:.0f} s")
         finally:
             if process.poll() is None:
-                process.terminate()
+                process.send_signal(signal.SIGINT)  # what it has started ends with it
                 process.wait()
     return process.returncode
 
