@@ -22,15 +22,17 @@ from rocksdict import Rdict, WriteBatch
 from schemas.errors import NewerVersion
 from stream.arena import Arena
 from stream.changelog import Checkpoint
-from stream.errors import Retry, Stop
+from stream.errors import Retry, Stop, StreamError
 from stream.logs import logger
-from stream.rocksdb import SharedMemory, is_damage, open_database
+from stream.rocksdb import SharedMemory, is_damage, is_stall, open_database
 from stream.settings import StateSettings
 
 CHECKPOINT_KEY = b"checkpoint"
 WRITE_OUT_WITHIN_S = 5.0
 CLOSE_WITHIN_S = 15.0
-WRITE_OUT_PAUSE_S = 0.002
+STALLED_S = 30.0
+"""RocksDB may refuse writes for so long before the disk counts as unusable."""
+STALL_PAUSE_S = 0.002
 log = logger("state")
 
 
@@ -129,8 +131,10 @@ class KeyedState:
         )
 
     def _unusable(self, partition: int, error: Exception) -> Stop:
+        free = shutil.disk_usage(self.path(partition).parent).free
         return Stop(
-            f"the state of partition {partition} cannot be kept in {self.path(partition)}: {error}",
+            f"the state of partition {partition} cannot be kept in {self.path(partition)}: {error}; {free:,} bytes are "
+            "free there",
             hint="look at the disk: its space, its rights; the worker starts again from what is committed",
         )
 
@@ -168,14 +172,14 @@ class KeyedState:
     def _write_out(self, database: Rdict) -> bool:
         """Write the memtables out; False if that cannot be done, or takes too long."""
         until = time.monotonic() + WRITE_OUT_WITHIN_S
-        try:
-            database.flush(wait=False)
-        except Exception:  # RocksDB raises bare exceptions; closing says it again
-            return False
+        return self._flushed_out(database, until) and _flush(database) and self._flushed_out(database, until)
+
+    def _flushed_out(self, database: Rdict, until: float) -> bool:
+        """Wait for flushes under way; False if they fail, or are not done at `until`."""
         while database.property_int_value("rocksdb.num-immutable-mem-table"):
             if database.property_int_value("rocksdb.background-errors") or time.monotonic() > until:
                 return False
-            time.sleep(WRITE_OUT_PAUSE_S)
+            time.sleep(STALL_PAUSE_S)
         return True
 
     def close_all(self) -> None:
@@ -184,18 +188,19 @@ class KeyedState:
 
     def restore(self, partition: int, records: Sequence[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> None:
         """Write records of the changelog as they are, and the checkpoint that they reach."""
-        batch = WriteBatch(raw_mode=True)
-        for key, value in records:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        batch.put(CHECKPOINT_KEY, checkpoint.encode())
-        database = self._database(partition)
-        try:
-            database.write(batch)
-        except Exception as error:  # RocksDB raises bare exceptions
-            self._rebuild(partition, error)
+        until = time.monotonic() + STALLED_S
+        while True:
+            try:
+                self._database(partition).write(_batch(records, checkpoint))
+                return
+            except StreamError:
+                raise
+            except Exception as error:  # RocksDB raises bare exceptions
+                if not is_stall(error):
+                    self._rebuild(partition, error)
+                if time.monotonic() > until:
+                    raise self._unusable(partition, error) from error
+                time.sleep(STALL_PAUSE_S)
 
     def keys(self, partition: int) -> Iterator[bytes]:
         """Every key in a partition's database, the reserved ones too."""
@@ -285,8 +290,10 @@ class KeyedState:
         now = time.monotonic()
         late = now - self._flushed[partition] > self._settings.flush_every_s
         if late or self._unflushed[partition] > self._settings.unflushed_records // max(1, len(self._databases)):
-            self._database(partition).flush(wait=False)
-            self._flushed[partition], self._unflushed[partition] = now, 0
+            database = self._database(partition)
+            # Asked for while the one before is not done, a flush may wait, and everything with it.
+            if not database.property_int_value("rocksdb.num-immutable-mem-table") and _flush(database):
+                self._flushed[partition], self._unflushed[partition] = now, 0
 
     def disk_bytes(self) -> int:
         """Size of the files of all open partitions."""
@@ -309,3 +316,23 @@ class KeyedState:
         """Forget what unfinished steps touched; it is loaded again from what is committed."""
         with self._lock:
             self._arena.discard()
+
+
+def _batch(records: Sequence[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> WriteBatch:
+    batch = WriteBatch(raw_mode=True)
+    for key, value in records:
+        if value is None:
+            batch.delete(key)
+        else:
+            batch.put(key, value)
+    batch.put(CHECKPOINT_KEY, checkpoint.encode())
+    return batch
+
+
+def _flush(database: Rdict) -> bool:
+    """Begin to write the memtable out; False if RocksDB cannot."""
+    try:
+        database.flush(wait=False)
+    except Exception:  # RocksDB raises bare exceptions; the next write or closing says it again
+        return False
+    return True

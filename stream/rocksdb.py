@@ -33,6 +33,11 @@ def is_damage(error: Exception) -> bool:
     return not any(words in str(error) for words in _ENVIRONMENT)
 
 
+def is_stall(error: Exception) -> bool:
+    """Whether a write was refused only because RocksDB is behind with its flushes or compactions."""
+    return "Write stall" in str(error)
+
+
 class SharedMemory:
     """What all partitions of an agent share: one block cache, and one budget of memtables."""
 
@@ -62,6 +67,8 @@ def open_database(path: Path, settings: StateSettings, shared: SharedMemory) -> 
     database = Rdict(str(path), options)
     unlogged = WriteOptions()
     unlogged.disable_wal = True
+    # A write that has to wait, for a flush that a full disk holds up, would wait with the interpreter's lock in hand.
+    unlogged.no_slowdown = True
     database.set_write_options(unlogged)
     return database
 
