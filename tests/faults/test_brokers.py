@@ -161,6 +161,7 @@ def test_a_broker_killed_under_load_is_waited_for_and_nothing_comes_twice(one, m
         pytest.param(OFFSETS, "{}-scoring", "offsets-added", True, id="of the group, offsets there"),
     ],
 )
+@pytest.mark.usefixtures("only_full")
 def test_a_coordinator_killed_in_the_midst_of_a_commit_is_replaced(
     three, make_bank, stream_of, full, topic, coordinated, place, later, row
 ):
@@ -202,6 +203,7 @@ def test_a_commit_whose_answer_is_lost_counts_once(one, make_bank, stream_of, an
 
 
 @pytest.mark.row(15)
+@pytest.mark.usefixtures("only_full")
 def test_a_broker_out_of_reach_or_slow_stalls_the_worker_and_it_goes_on_by_itself(one, make_bank, stream_of, row):
     bank = make_bank(one)
     bank.publish(*stream_of(20_000))
@@ -284,6 +286,7 @@ def offsets_of(bank: Bank, topic: str, *, committed: bool) -> list[int]:
 
 
 @pytest.mark.row(32)
+@pytest.mark.usefixtures("only_full")
 def test_a_changelogs_commit_marker_that_comes_late_is_waited_for(make_bank, stream_of, topic_name, row):
     """The group's offsets are stable already, the changelog's last commit is on its way to another broker still."""
     with coordinated_by_the_first(proxied_inside=True) as cluster:

@@ -125,7 +125,9 @@ def test_at_least_once_nothing_is_lost_and_repeats_have_the_same_ids(only_full, 
 
 @pytest.mark.row(8)
 @pytest.mark.parametrize("agent", ["scoring", "entities"])
-def test_killed_while_it_gives_partitions_up_the_new_owner_is_right(bank, row, agent):
+def test_killed_while_it_gives_partitions_up_the_new_owner_is_right(bank, row, full, agent):
+    if not full and agent != "scoring":
+        pytest.skip("full only")
     first = bank.worker(0, failpoint=f"{agent}/revoked", env=QUICK_SESSION)
     first.wait_ready()
     bank.worker(1, env=QUICK_SESSION)  # which is due a part of the partitions
@@ -231,6 +233,7 @@ def test_killed_at_random_again_and_again_nothing_is_lost_or_doubled(make_bank, 
 
 
 @pytest.mark.row(9)
+@pytest.mark.usefixtures("only_full")
 def test_two_workers_killed_at_random_hand_partitions_to_each_other(make_bank, stream_of, full, row, seed):
     kills, payments, ahead = (50, 300_000, 60_000) if full else (2, 6_000, 6_000)
     bank = make_bank()

@@ -44,6 +44,7 @@ def takes_over(worker: Worker, bank: Bank) -> None:
 @pytest.mark.row(12)
 @pytest.mark.parametrize("place", ["offsets-added", "computed", "produced", "committed", "persisted"])
 @pytest.mark.parametrize("agent", ["scoring", "entities"])
+@pytest.mark.usefixtures("only_full")
 def test_a_zombie_changes_nothing_when_it_wakes(request, bank, row, full, agent, place):
     if not full and (agent, place) != ("scoring", "offsets-added"):
         pytest.skip("full only")
@@ -91,6 +92,7 @@ def test_of_two_processes_with_one_slot_and_two_directories_the_older_ends(bank,
 
 
 @pytest.mark.row(26)
+@pytest.mark.usefixtures("only_full")
 def test_workers_come_and_go_and_the_work_goes_on(make_bank, stream_of, full, row, seed):
     lasts_s, payments = (300, 400_000) if full else (16, 20_000)
     bank, chance = make_bank(), random.Random(seed)
@@ -122,6 +124,7 @@ def test_workers_come_and_go_and_the_work_goes_on(make_bank, stream_of, full, ro
 
 @pytest.mark.row(27)
 @pytest.mark.parametrize("place", ["computed", "produced"])
+@pytest.mark.usefixtures("only_full")
 def test_a_step_that_takes_too_long_is_given_up_and_done_again(bank, row, full, place):
     if not full and place != "computed":
         pytest.skip("full only")
@@ -137,6 +140,7 @@ def test_a_step_that_takes_too_long_is_given_up_and_done_again(bank, row, full, 
 
 
 @pytest.mark.row(29)
+@pytest.mark.usefixtures("only_full")
 def test_an_exception_in_the_callback_of_an_assignment_ends_the_worker_and_loses_nothing(bank, row):
     ended_with(bank.worker(failpoint="scoring/assigned=raise"), "failpoint assigned")
     bank.worker()
@@ -148,6 +152,7 @@ def test_an_exception_in_the_callback_of_an_assignment_ends_the_worker_and_loses
 
 
 @pytest.mark.row(29)
+@pytest.mark.usefixtures("only_full")
 def test_an_exception_in_the_callback_of_a_revocation_ends_the_worker_and_loses_nothing(bank, row):
     first = bank.worker(0, failpoint="scoring/revoked=raise", env=SHORT)
     first.wait_ready()

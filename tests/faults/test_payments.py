@@ -353,6 +353,7 @@ def payments_counted(bank: Bank) -> int:
 
 
 @pytest.mark.row(25)
+@pytest.mark.usefixtures("only_full")
 def test_one_payer_makes_nine_tenths_of_the_load(make_bank, stream_of, full, row):
     """Memory stays what it is. What becomes of the speed is reported: it depends on the machine."""
     count = 120_000 if full else 6_000

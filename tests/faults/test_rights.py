@@ -135,6 +135,7 @@ def start(bank: Bank, guarded: GuardedBroker, state: str = "state") -> Worker:
 
 
 @pytest.mark.row(30)
+@pytest.mark.usefixtures("only_full")
 def test_a_right_taken_from_a_running_worker_is_named_and_nothing_is_lost(guarded, make_bank, stream_of, row):
     bank = make_bank(guarded)
     rights = Rights(bank)

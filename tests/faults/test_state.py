@@ -166,6 +166,8 @@ def flip_bits(path: Path) -> None:
 @pytest.mark.row(18)
 @pytest.mark.parametrize("damage", [delete, truncate, flip_bits])
 def test_damaged_local_state_is_noticed_and_built_again(make_bank, stream_of, full, row, damage):
+    if not full and damage is not flip_bits:
+        pytest.skip("full only")
     first, second = half(stream_of(20_000 if full else 4_000))
     bank = make_bank()
     judged(bank, *first)
@@ -235,7 +237,7 @@ def rebuilt(bank: Bank) -> None:
 def test_a_changelog_that_lost_records_stops_the_worker_and_the_command_it_names_mends_it(
     make_bank, stream_of, full, row, harm: Callable[[Bank], None], disk
 ):
-    if not full and (harm, disk) not in ((recreated, "intact"), (truncated, "empty")):
+    if not full and (harm, disk) != (recreated, "intact"):
         pytest.skip("full only")
     first, second = half(stream_of(20_000 if full else 4_000))
     bank = make_bank()
