@@ -146,6 +146,7 @@ def test_a_coordinator_is_found_by_javas_hash(name, partition):
 
 
 @pytest.mark.broker
+@pytest.mark.usefixtures("only_full")
 def test_three_brokers_elect_a_leader_after_a_kill_and_have_the_killed_one_back():
     with Cluster(3, proxied=True) as cluster:
         client = AdminClient({"bootstrap.servers": cluster.bootstrap_servers, "log_level": 0})
