@@ -28,7 +28,7 @@ from mode import Service
 from numpy.typing import NDArray
 
 from stream import librdkafka
-from stream.errors import Retry, Stop, StreamError, translated
+from stream.errors import Retry, Stop, StreamError, of_known_partition, translated
 from stream.failpoints import failpoint
 from stream.logs import logger
 from stream.settings import ConsumerSettings, KafkaSettings
@@ -412,7 +412,7 @@ class BatchTopic(Service):
             low, high = asking.get_watermark_offsets(place, timeout=ASK_S)
             self._behind[partition] = high - max(committed.offset, low)
         except KafkaException as error:
-            raise translated(error, doing) from error
+            raise of_known_partition(error, doing) from error
         finally:
             asking.close()
         if committed.error:

@@ -27,7 +27,6 @@ _FENCED_INSTANCE = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _REDO = {
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
-    KafkaError._UNKNOWN_PARTITION,
     KafkaError._RESOLVE,
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._MSG_TIMED_OUT,
@@ -81,3 +80,10 @@ def translated(error: KafkaException | KafkaError, doing: str) -> StreamError:
     return Stop(
         message, hint="look at the broker's log for this client; the worker starts again from the committed offsets"
     )
+
+
+def of_known_partition(error: KafkaException, doing: str) -> StreamError:
+    """As `translated`, of a partition that exists: one that the client does not know has no leader just now."""
+    if error.args[0].code() == KafkaError._UNKNOWN_PARTITION:
+        return Retry(f"{doing}: it has no leader", hint=_WELL)
+    return translated(error, doing)

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from stream.admin import topic_id
 from stream.changelog import POSITION_KEY, REBUILT_KEY, Checkpoint
-from stream.errors import Retry, Stop, translated
+from stream.errors import Retry, Stop, of_known_partition, translated
 from stream.failpoints import failpoint
 from stream.keyed_state import KeyedState
 from stream.librdkafka import reader
@@ -167,7 +167,7 @@ class Restorer:
                 TopicPartition(self._changelog, partition), timeout=self._settings.committed_timeout_s
             )
         except KafkaException as error:
-            raise translated(error, f"asking for the end of {self._changelog}-{partition}") from error
+            raise of_known_partition(error, f"asking for the end of {self._changelog}-{partition}") from error
         finally:
             consumer.close()
         return int(low), int(high)
