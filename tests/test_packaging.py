@@ -41,7 +41,7 @@ def test_no_other_distribution_owns_the_name(package):
     assert set(packages_distributions().get(package, [])) <= {"fraudstream"}
     for other in sys.path:
         found = Path(other, package)
-        assert not found.is_dir() or found == ROOT / package, found
+        assert not (found / "__init__.py").exists() or found == ROOT / package, found
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,7 @@ def test_a_coordinator_killed_in_the_midst_of_a_commit_is_replaced(
 
 @pytest.mark.row(14)
 @pytest.mark.parametrize("answers", [1, 1_000], ids=["once", "for as long as the commit may take"])
+@pytest.mark.usefixtures("only_full")
 def test_a_commit_whose_answer_is_lost_counts_once(one, make_bank, stream_of, answers, row):
     """One lost answer is asked for again by the client. When none comes at all, nobody knows what became of the
     transaction: the producer is given up, and a new one with its id finds out."""

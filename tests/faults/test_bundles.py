@@ -82,6 +82,7 @@ def refuse(worker: Worker, count: int) -> None:
 
 
 @pytest.mark.row(28)
+@pytest.mark.usefixtures("only_full")
 def test_a_bad_bundle_leaves_the_champion_and_a_good_one_takes_over(
     make_bank, stream_of, world, released, tmp_path, full, row
 ):

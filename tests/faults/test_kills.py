@@ -126,9 +126,8 @@ def test_at_least_once_nothing_is_lost_and_repeats_have_the_same_ids(only_full, 
 
 @pytest.mark.row(8)
 @pytest.mark.parametrize("agent", ["scoring", "entities"])
-def test_killed_while_it_gives_partitions_up_the_new_owner_is_right(bank, row, full, agent):
-    if not full and agent != "scoring":
-        pytest.skip("full only")
+@pytest.mark.usefixtures("only_full")
+def test_killed_while_it_gives_partitions_up_the_new_owner_is_right(bank, row, agent):
     first = bank.worker(0, failpoint=f"{agent}/revoked", env=QUICK_SESSION)
     first.wait_ready()
     bank.worker(1, env=QUICK_SESSION)  # which is due a part of the partitions

@@ -79,6 +79,7 @@ def test_a_second_process_on_the_same_directory_ends_and_leaves_the_first_alone(
 
 
 @pytest.mark.row(13)
+@pytest.mark.usefixtures("only_full")
 def test_of_two_processes_with_one_slot_and_two_directories_the_older_ends(bank, row):
     older = bank.worker()
     older.wait_ready()

@@ -205,6 +205,7 @@ BREAKING = {
 
 
 @pytest.mark.row(22)
+@pytest.mark.usefixtures("only_full")
 def test_two_versions_of_the_schema_side_by_side(make_bank, stream_of, full, row, seed):
     rng, count = random.Random(seed), 40_000 if full else 3_000
     records, breaking, extended = records_of(stream_of(count), count), [], []
@@ -242,6 +243,7 @@ CLOCKS = (0, 0, 0, -7 * DAY, 50 * 60 * SECOND)
 
 
 @pytest.mark.row(23)
+@pytest.mark.usefixtures("only_full")
 def test_whatever_the_clocks_say_no_payers_state_runs_backwards(make_bank, stream_of, full, row, seed):
     rng, count = random.Random(seed), 40_000 if full else 3_000
     skewed = []

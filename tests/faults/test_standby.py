@@ -13,6 +13,7 @@ def restored(worker, agent):
     return [e for e in worker.events() if e.get("event") == "partition restored" and e["agent"] == agent]
 
 
+@pytest.mark.usefixtures("only_full")
 def test_after_a_kill_the_other_worker_goes_on_from_its_standby_copy(make_bank, stream_of):
     frames = stream_of(6_000)
     half = len(frames) // 2

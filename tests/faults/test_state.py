@@ -75,6 +75,7 @@ def test_killed_while_memtables_are_written_out_and_files_merged(make_bank, stre
 
 
 @pytest.mark.row(7)
+@pytest.mark.usefixtures("only_full")
 def test_killed_while_it_restores(make_bank, stream_of, full, row):
     first, second = half(stream_of(100_000 if full else 6_000))
     bank = make_bank()
@@ -235,11 +236,10 @@ def rebuilt(bank: Bank) -> None:
 @pytest.mark.row(19)
 @pytest.mark.parametrize("harm", [recreated, truncated])
 @pytest.mark.parametrize("disk", ["intact", "empty"])
+@pytest.mark.usefixtures("only_full")
 def test_a_changelog_that_lost_records_stops_the_worker_and_the_command_it_names_mends_it(
     make_bank, stream_of, full, row, harm: Callable[[Bank], None], disk
 ):
-    if not full and (harm, disk) != (recreated, "intact"):
-        pytest.skip("full only")
     first, second = half(stream_of(20_000 if full else 4_000))
     bank = make_bank()
     judged(bank, *first)
@@ -262,6 +262,7 @@ def test_a_changelog_that_lost_records_stops_the_worker_and_the_command_it_names
     assert findings.clean, findings
 
 
+@pytest.mark.usefixtures("only_full")
 def test_expired_payers_are_collected_and_nothing_else_changes(make_bank, stream_of):
     """Half of the payers were last seen 460 days or more before the others."""
     payments = pl.concat(stream_of(6_000))
