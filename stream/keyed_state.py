@@ -22,7 +22,7 @@ from rocksdict import Rdict, WriteBatch
 from schemas.errors import NewerVersion
 from stream.arena import Arena
 from stream.changelog import Checkpoint
-from stream.errors import Retry, Stop, StreamError
+from stream.errors import Retry, Stop
 from stream.logs import logger
 from stream.rocksdb import SharedMemory, is_damage, is_stall, open_database
 from stream.settings import StateSettings
@@ -124,6 +124,8 @@ class KeyedState:
 
     def _check_damaged(self, partition: int, error: Exception) -> None:
         """Raises `Stop` unless the local files are what is wrong."""
+        if isinstance(error, NewerVersion):  # the changelog has the same
+            raise Stop(str(error), hint=error.hint) from error
         if not is_damage(error):
             raise self._unusable(partition, error) from error
         log.warning(
@@ -190,11 +192,10 @@ class KeyedState:
         """Write records of the changelog as they are, and the checkpoint that they reach."""
         until = time.monotonic() + STALLED_S
         while True:
+            database = self._database(partition)  # it may be closed while this waits
             try:
-                self._database(partition).write(_batch(records, checkpoint))
+                database.write(_batch(records, checkpoint))
                 return
-            except StreamError:
-                raise
             except Exception as error:  # RocksDB raises bare exceptions
                 if not is_stall(error):
                     self._rebuild(partition, error)
@@ -219,8 +220,6 @@ class KeyedState:
             found = list(islice(((key, value) for key, value in items if key != CHECKPOINT_KEY), limit))
             records = np.zeros(len(found), dtype=self._codec.dtype)
             self._codec.decode([value for _, value in found], records, np.arange(len(found)))
-        except NewerVersion as error:  # no damage: the changelog has the same
-            raise Stop(str(error), hint=error.hint) from error
         except Exception as error:  # RocksDB raises bare exceptions
             self._rebuild(partition, error)
         return [key for key, _ in found], records
@@ -264,8 +263,6 @@ class KeyedState:
             known = [i for i, value in enumerate(values) if value is not None]
             if known:
                 self._codec.decode([values[i] for i in known], self._arena.records, rows[known])
-        except NewerVersion as error:  # no damage: the changelog has the same
-            raise Stop(str(error), hint=error.hint) from error
         except Exception as error:  # RocksDB raises bare exceptions
             self._rebuild(partition, error)
 
