@@ -17,6 +17,8 @@ from stream.logs import logger
 from stream.step import Outputs
 
 log = logger("entities")
+ENTITIES_PER_PAYER = 4
+"""Accounts, devices and SIMs held in memory for each payer: their records are an eighth as large."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agents import rebuilding
+from agents.entities import ENTITIES_PER_PAYER
 from fraudstream.errors import UserError
 from fraudstream.settings import Settings
 from models.state_format import codecs
@@ -23,7 +24,6 @@ GROUPS = (*AGENTS, "labels")
 PAYMENTS_AT_ONCE = 4_000
 ACTIVITY_AT_ONCE = 5
 """A record of entity activity holds a whole step's rows."""
-ENTITIES_PER_PAYER = 4
 
 Plan = dict[str, list[Folding]]
 Progress = Callable[[str, int], Callable[[int], None]]

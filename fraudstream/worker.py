@@ -14,7 +14,7 @@ from mode.worker import Worker as ModeWorker
 
 from agents.breaker import REJECT_LIMIT, CircuitBreaker
 from agents.champion import ModelWatch
-from agents.entities import Entities
+from agents.entities import ENTITIES_PER_PAYER, Entities
 from agents.labels import Labels
 from agents.scoring import Scoring
 from agents.tables import ListTable, RiskTable
@@ -50,8 +50,6 @@ SWITCH_INTERVAL_S = 0.0005
 long after each of its native calls while another agent is busy."""
 EXPIRY_GRACE_MS = 30 * 86_400_000
 """A payer's record is deleted so long after the payer counts as unknown, by the newest payment of the partition."""
-ENTITIES_PER_PAYER = 4
-"""Accounts, devices and SIMs held in memory for each payer: their records are an eighth as large."""
 
 
 @dataclass(frozen=True)
