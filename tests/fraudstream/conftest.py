@@ -9,15 +9,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import polars as pl
 import pytest
 
 from fraudstream.__main__ import main
-from schemas.history import scan_transactions
+from kit.world import World, make_world
 
 
 class Outcome(NamedTuple):
@@ -49,32 +47,9 @@ def run_cli(capsys, monkeypatch, clean_environment) -> Callable[..., Outcome]:
     return run
 
 
-@dataclass(frozen=True)
-class World:
-    """A small simulated history, a model trained on it, and a token key."""
-
-    history: Path
-    bundle: Path
-    key: Path
-
-    @property
-    def payments(self) -> pl.DataFrame:
-        return scan_transactions(self.history).collect().sort("event_time", "transaction_id")
-
-
 @pytest.fixture(scope="session")
 def world(tmp_path_factory) -> World:
-    """Made by the commands a user would give."""
-    home = tmp_path_factory.mktemp("world")
-    world = World(home / "history", home / "bundle", home / "key")
-    simulate = ("--payments", "24000", "--payers", "1500", "--fraud-rate", "0.03", "--seed", "3")
-    for command in (
-        ("simulate", *simulate, "--out", world.history),
-        ("train", "--data", world.history, "--out", world.bundle, "--trees", "60"),
-        ("config", "new-token-key", "--out", world.key),
-    ):
-        subprocess.run([sys.executable, "-m", "fraudstream", *command], check=True, capture_output=True)
-    return world
+    return make_world(tmp_path_factory.mktemp("world"))
 
 
 class WorkerProcess:

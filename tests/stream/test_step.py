@@ -369,6 +369,26 @@ def test_nothing_is_published_after_a_step_that_must_stop_it(make_stage, assert_
     assert_exact(again)
 
 
+def run_both(first: Stage, second: Stage, begin: threading.Event) -> None:
+    """Run `first`, and beside it `second` once `begin` is set, until both have applied everything."""
+
+    def done() -> bool:
+        applied = (max(first.runner.applied(p), second.runner.applied(p)) for p in range(PARTITIONS))
+        return sum(applied) == PARTITIONS * RECORDS
+
+    async def join() -> None:
+        while not begin.is_set():
+            await asyncio.sleep(0.01)
+        assert await second.run(done) is None
+
+    async def both() -> None:
+        joining = asyncio.create_task(join())
+        assert await first.run(done) is None
+        await joining
+
+    asyncio.run(both())
+
+
 @pytest.mark.parametrize(("revoke_timeout_ms", "settled"), [(10_000, True), (50, False)])
 def test_a_partition_that_is_taken_away_during_a_commit_is_exact(make_stage, assert_exact, revoke_timeout_ms, settled):
     """A commit in progress is waited for; after the timeout the step is aborted, and done again by the new owner."""
@@ -397,20 +417,7 @@ def test_a_partition_that_is_taken_away_during_a_commit_is_exact(make_stage, ass
     first.producer.begin = slow_begin  # type: ignore[method-assign]
     first.topic.settle = watched
 
-    async def both() -> None:
-        def done() -> bool:
-            return sum(max(first.runner.applied(p), second.runner.applied(p)) for p in range(PARTITIONS)) == total
-
-        async def join() -> None:
-            while not last.is_set():
-                await asyncio.sleep(0.01)
-            assert await second.run(done) is None
-
-        joining = asyncio.create_task(join())
-        assert await first.run(done) is None
-        await joining
-
-    asyncio.run(both())
+    run_both(first, second, last)
     assert waited[0] is settled
     third = make_stage(directory="first")
     finish(third)
@@ -429,21 +436,7 @@ def test_a_step_that_computes_for_long_does_not_hold_up_a_rebalance(make_stage, 
 
     first.before = compute_slowly
 
-    async def both() -> None:
-        def done() -> bool:
-            applied = (max(first.runner.applied(p), second.runner.applied(p)) for p in range(PARTITIONS))
-            return sum(applied) == PARTITIONS * RECORDS
-
-        async def join() -> None:
-            while not slow.is_set():
-                await asyncio.sleep(0.01)
-            assert await second.run(done) is None
-
-        joining = asyncio.create_task(join())
-        assert await first.run(done) is None
-        await joining
-
-    asyncio.run(both())
+    run_both(first, second, slow)
     assert left == [True], "the partition was given up while the step was computing"
     third = make_stage(directory="first")
     finish(third)
