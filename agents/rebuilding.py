@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.entities import Entities
-from models.batch import from_transactions
+from models.batch import from_records
 from models.engine import RISK, compute
 from models.tokens import Tokeniser
-from schemas.codec import decode_entity_risk, decode_transactions
+from schemas.codec import decode_entity_risk
 from schemas.errors import DecodeError
 from schemas.types import ENTITY_KINDS
 from stream.batch_topic import Batch
@@ -31,11 +31,9 @@ def payers(state: KeyedState, tokeniser: Tokeniser) -> Compute:
 
     def remember(batch: Batch) -> Outputs:
         outputs = Outputs()
-        transactions, rejected = decode_transactions(batch.values, batch.keys)
-        if not transactions:
+        payments, _ = from_records(batch.values, batch.keys, batch.timestamps, tokeniser)
+        if not len(payments):
             return outputs
-        where = np.delete(np.arange(len(batch)), [reject.index for reject in rejected])
-        payments = from_transactions(transactions, batch.timestamps[where], tokeniser)
         partition = int(batch.partitions[0])
         rows = state.rows(partition, payments.payer_keys)
         nothing_known = np.full(len(payments), np.nan, dtype=RISK)

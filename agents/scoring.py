@@ -15,13 +15,13 @@ from agents.breaker import CircuitBreaker
 from agents.champion import Models
 from agents.reporting import Judged, alert_record, decision_records
 from agents.tables import ListTable, RiskTable
-from models.batch import PaymentBatch, from_transactions
+from models.batch import PaymentBatch, from_records
 from models.engine import DUPLICATE, REDO, compute
 from models.entity_risk import assemble
 from models.entity_state import activity_of, as_bytes, entity_keys
 from models.explaining import explain
 from models.tokens import Tokeniser
-from schemas.codec import Rejected, decode_transactions, encode
+from schemas.codec import Rejected, encode
 from schemas.dead_letter import MAX_PART_BYTES, DeadLetter
 from schemas.entity_activity import split_activity
 from stream.batch_topic import Batch
@@ -53,16 +53,15 @@ class Scoring:
         Raises `Stop` where the circuit breaker trips.
         """
         outputs = Outputs()
-        transactions, rejected = decode_transactions(batch.values, batch.keys)
+        payments, rejected = from_records(batch.values, batch.keys, batch.timestamps, self.tokeniser)
         unreadable = [reject.index for reject in rejected]
         self.breaker.see(batch.partitions, batch.offsets, unreadable)
         where = np.delete(np.arange(len(batch)), unreadable)
         self._dead_letters(outputs, batch, rejected)
-        outputs.counts = {"dead_letters": len(rejected), "payments": len(transactions)}
-        if not transactions:
+        outputs.counts = {"dead_letters": len(rejected), "payments": len(payments)}
+        if not len(payments):
             return outputs
         partitions, offsets, published = batch.partitions[where], batch.offsets[where], batch.timestamps[where]
-        payments = from_transactions(transactions, published, self.tokeniser)
         status = np.zeros(len(payments), dtype=np.uint8)
         for partition, offset in applied.items():
             status[(partitions == partition) & (offsets < offset)] = REDO

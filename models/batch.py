@@ -1,18 +1,25 @@
 """Payments as columns: what the engine reads, made alike from live records and from a history's data frame.
 
-Both ways meet in `_build`, so that a payment gives the same row wherever it came from.
+A payment gives the same row wherever it came from. Strings of decoded payments and of frames meet in `_build`; records
+that `models.payment_reader` can read are hashed where they lie, and what it leaves takes the way over `schemas.codec`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import polars as pl
 import polars_hash as plh
 from numpy.typing import NDArray
 
-from models.tokens import Tokeniser
+from models.hashing import xxh3
+from models.jit import compiled
+from models.payment_reader import DIGESTED, Layout
+from models.payment_reader import STRINGS as SPANS
+from models.tokens import Kind, Tokeniser
+from schemas.codec import Rejected, decode_transactions
 from schemas.transaction import Transaction
 
 NUMBERS = (
@@ -88,13 +95,17 @@ class PaymentBatch:
     """Payments in the order in which they are judged."""
 
     ids: list[str]
-    payer_keys: list[bytes]
-    """Tokens of the payers, 16 bytes each: the keys of their state."""
     rows: NDArray[np.void]
     """(n,) of PAYMENT"""
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def payer_keys(self) -> list[bytes]:
+        """Tokens of the payers, 16 bytes each: the keys of their state."""
+        keys: list[bytes] = self.tokens("payer").tolist()
+        return keys
 
     def tokens(self, name: str) -> NDArray[np.void]:
         """(n,) of 16-byte tokens of `payer`, `payee`, `device` or `sim`; zeros for none."""
@@ -104,6 +115,37 @@ class PaymentBatch:
 def tokens_of(rows: NDArray[np.void], name: str) -> NDArray[np.void]:
     """The same for rows of PAYMENT."""
     return np.stack([rows[name], rows[f"{name}_low"]], axis=1).view("V16").reshape(-1)
+
+
+def from_records(
+    values: Sequence[bytes | None],
+    keys: Sequence[bytes | None],
+    published: NDArray[np.int64],
+    tokeniser: Tokeniser,
+) -> tuple[PaymentBatch, list[Rejected]]:
+    """Rows of the payments in records' values, in order, and the records that are none."""
+    rows = np.empty(len(values), dtype=PAYMENT)
+    numbers, halves = (rows.view(kind).reshape(len(rows), len(_AT)) for kind in ("f8", "u8"))
+    read, text, spans = _LAYOUT.read(values, keys, numbers)
+    data = np.frombuffer(text, dtype=np.uint8)
+    tokeniser.tokenise(data, spans, _KINDS, _PARTS, _TOKEN_COLUMNS, read, halves)
+    _digest(data, spans, _DIGESTED, read, halves)
+    rows["published"] = published
+    ids = [str(text[begin:end], "ascii") for begin, end in spans[:, 0].tolist()]
+    if read.all():
+        return PaymentBatch(ids, rows), []
+    left = np.flatnonzero(~read).tolist()
+    transactions, rejected = decode_transactions([values[i] for i in left], [keys[i] for i in left])
+    rejected = [Rejected(left[index], code, message) for index, code, message in rejected]
+    unreadable = [reject.index for reject in rejected]
+    good = np.setdiff1d(left, unreadable)
+    others = from_transactions(transactions, published[good], tokeniser)
+    rows[good] = others.rows
+    for i, identity in zip(good.tolist(), others.ids, strict=True):
+        ids[i] = identity
+    for i in reversed(unreadable):
+        del ids[i]
+    return PaymentBatch(ids, np.delete(rows, unreadable)), rejected
 
 
 def from_transactions(
@@ -155,9 +197,7 @@ def _build(
     rows["hardware"], rows["ip"] = halves[4, :, 0], halves[5, :, 0]
     rows["id"], rows["apps"], rows["fonts"] = _digests(ids, strings["apps_hash"], strings["fonts_hash"])
     rows["published"] = published
-    return PaymentBatch(
-        [str(identity) for identity in ids], [tokens[at : at + 16] for at in range(0, 16 * len(ids), 16)], rows
-    )
+    return PaymentBatch([str(identity) for identity in ids], rows)
 
 
 def _digests(*columns: Sequence[str | None]) -> NDArray[np.uint64]:
@@ -177,3 +217,36 @@ _NUMBERING: dict[str, dict[str | None, float]] = {
     "ffri": {"NONE": 0.0, "MEDIUM": 1.0, "HIGH": 2.0, "VERY_HIGH": 3.0},
 }
 _RENAMED = {"type": "collect", "payee_type": "payee_merchant"}
+
+
+_LAYOUT = Layout(
+    {name: k for k, name in enumerate(NUMBERS)}
+    | {name: len(NUMBERS) + _CODES.index(_RENAMED.get(name, name)) for name in _NUMBERING},
+    _NUMBERING,
+)
+_AT = {name: k for k, name in enumerate(PAYMENT.names or ())}
+_RECIPES: tuple[tuple[str, Kind, tuple[str, ...]], ...] = (
+    ("payer", "account", ("payer",)),
+    ("payee", "account", ("payee",)),
+    ("device", "device", ("device_id",)),
+    ("sim", "sim", ("sim_id",)),
+    ("hardware", "hardware", ("imei", "mac", "processor")),
+    ("ip", "address", ("ip",)),
+)
+"""What becomes a token, its kind, and the texts that it is made of."""
+_KINDS = [kind for _, kind, _ in _RECIPES]
+_PARTS = np.array([[SPANS.index(text) for text in texts] + [-1] * (3 - len(texts)) for _, _, texts in _RECIPES])
+_TOKEN_COLUMNS = np.array([[_AT[name], _AT.get(f"{name}_low", -1)] for name, _, _ in _RECIPES])
+_DIGESTED = np.array(
+    [[SPANS.index(text), _AT[name]] for text, name in zip(DIGESTED, ("id", "apps", "fonts"), strict=True)]
+)
+
+
+@compiled
+def _digest(data: Any, spans: Any, digested: Any, chosen: Any, rows: Any) -> None:
+    base = np.int64(data.ctypes.data)
+    for i in range(rows.shape[0]):
+        if chosen[i]:
+            for k in range(digested.shape[0]):
+                begin, end = spans[i, digested[k, 0], 0], spans[i, digested[k, 0], 1]
+                rows[i, digested[k, 1]] = xxh3(base + begin, end - begin) if begin >= 0 else np.uint64(0)

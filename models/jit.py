@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,3 +36,46 @@ def compiled(function: F) -> F:
     """Compile `function` on its first call: IEEE arithmetic (no fast-math), division by zero as numpy does it."""
     numba.config.CACHE_DIR = str(CACHE_DIRECTORY)
     return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+@intrinsic
+def byte_at(typing, address):  # type: ignore[no-untyped-def]
+    """The byte in memory at an address. Arrays passed from function to function are counted, numbers are not."""
+    return types.int64(types.int64), _loading(8)
+
+
+@intrinsic
+def eight_at(typing, address):  # type: ignore[no-untyped-def]
+    """The 8 bytes in memory from an address, of any alignment, as a little-endian number."""
+    return types.uint64(types.int64), _loading(64)
+
+
+@intrinsic
+def put_eight(typing, address, word):  # type: ignore[no-untyped-def]
+    """Write 8 bytes to memory from an address, of any alignment, as a little-endian number."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        builder.store(arguments[1], place).align = 1
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.uint64), generate
+
+
+def _loading(bits: int) -> Callable[..., Any]:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number = builder.load(builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer()))
+        number.align = 1
+        return builder.zext(number, ir.IntType(64)) if bits < 64 else number
+
+    return generate
+
+
+@intrinsic
+def trailing_zeros(typing, word):  # type: ignore[no-untyped-def]
+    """How many low bits of a number of 64 bits are 0."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate

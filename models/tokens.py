@@ -9,15 +9,23 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 import polars_hash as plh
+from numpy.typing import NDArray
 
+from models.hashing import BLOCK, CHUNK, after_first_block, blake3
+from models.jit import compiled, eight_at, put_eight
 from schemas.errors import FraudStreamError
 
 Kind = Literal["account", "device", "sim", "hardware", "address"]
 KEY_BYTES = 32
+SEPARATOR = "\x1f"
+PREFIX_BYTES = 32
+"""Room for what is hashed before a value, behind the key."""
+SEPARATED, NONE = (np.uint64(int.from_bytes(text.encode(), "little")) for text in (SEPARATOR, str(None)))
 
 
 class TokenKeyError(FraudStreamError):
@@ -42,12 +50,38 @@ class Tokeniser:
         """Tokens of whole columns, one after the other, 16 bytes each; zeros for null."""
         keyed: list[str | None] = []
         for kind, values in columns:
-            prefix = f"{self.key.hex()}\x1f{self.version}\x1f{kind}\x1f"
+            prefix = self._prefix(kind)
             keyed += [None if value is None else prefix + value for value in values]
         hashed = pl.DataFrame({"value": keyed}, schema={"value": pl.String}).select(
             plh.col("value").chash.blake3().str.slice(0, 32)
         )
         return bytes.fromhex("".join(hashed.to_series().fill_null("0" * 32).to_list()))
+
+    def _prefix(self, kind: Kind) -> str:
+        """What is hashed before a value; the key's digits fill BLAKE3's first block."""
+        return SEPARATOR.join((self.key.hex(), str(self.version), kind, ""))
+
+    def tokenise(
+        self,
+        data: NDArray[np.uint8],
+        spans: NDArray[np.int32],
+        kinds: Sequence[Kind],
+        parts: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        chosen: NDArray[np.bool_],
+        rows: NDArray[np.uint64],
+    ) -> None:
+        """The same tokens of texts in a buffer, no string being made.
+
+        `spans` (n, texts, 2) say where the texts begin, -1 for null, and end. The k-th token of a row is of kind
+        `kinds[k]` and made of the texts `parts[k]`, filled up with -1: several are joined, unless all are empty. Its
+        halves go to the `columns[k]` of `rows`, -1 for nowhere. Only `chosen` rows (n,) are touched.
+        """
+        start = after_first_block(self._prefix("account").encode()[:BLOCK])
+        prefixes = [self._prefix(kind).encode()[BLOCK:] for kind in kinds]
+        words = np.array([np.frombuffer(prefix.ljust(PREFIX_BYTES, b"\0"), dtype="<u8") for prefix in prefixes])
+        sizes = np.array([len(prefix) for prefix in prefixes])
+        _tokenise(data, spans, start, words, sizes, parts, columns, chosen, rows)
 
     def token(self, value: str, kind: Kind = "account") -> str:
         """One identifier's token as 32 hexadecimal digits."""
@@ -66,6 +100,40 @@ class Tokeniser:
             return cls(bytes.fromhex(digits), int(version or 1))
         except ValueError:
             raise TokenKeyError(f"{path} holds no token key", hint=hint) from None
+
+
+@compiled
+def _tokenise(
+    data: Any, spans: Any, start: Any, prefixes: Any, sizes: Any, parts: Any, columns: Any, chosen: Any, rows: Any
+) -> None:
+    message = np.zeros(CHUNK // 8, dtype=np.uint64)
+    base, first, begin = data.ctypes.data, start.ctypes.data, np.int64(message.ctypes.data)
+    for i in range(rows.shape[0]):
+        for k in range(sizes.size if chosen[i] else 0):
+            for j in range(prefixes.shape[1]):
+                put_eight(begin + 8 * j, prefixes[k, j])
+            p, known = begin + sizes[k], False
+            for j in range(parts.shape[1]):
+                if parts[k, j] < 0:
+                    break
+                if j:
+                    put_eight(p, SEPARATED)
+                    p += 1
+                text, size = base + spans[i, parts[k, j], 0], spans[i, parts[k, j], 1] - spans[i, parts[k, j], 0]
+                if spans[i, parts[k, j], 0] < 0:
+                    put_eight(p, NONE)
+                    p += 4
+                else:
+                    for at in range(0, size, 8):
+                        put_eight(p + at, eight_at(text + at))
+                    p += size
+                    known |= size > 0 or parts[k, 1] < 0
+            for at in range(0, BLOCK, 8):
+                put_eight(p + at, np.uint64(0))
+            low, high = blake3(first, begin, p - begin) if known else (np.uint64(0), np.uint64(0))
+            rows[i, columns[k, 0]] = low
+            if columns[k, 1] >= 0:
+                rows[i, columns[k, 1]] = high
 
 
 def new_key() -> bytes:

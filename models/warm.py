@@ -6,13 +6,14 @@ A worker does so before it takes part in a group, an image while it is built.
 import numpy as np
 
 from models import entity_state
-from models.batch import from_transactions
+from models.batch import from_records
 from models.engine import RISK, compute
 from models.entity_state import ENTITY, ENTITY_CODEC, VALUES
 from models.fingerprint import fingerprints
 from models.payer_state import PAYER, PAYER_CODEC
 from models.record_codec import RecordCodec
 from models.tokens import Tokeniser, new_key
+from schemas.codec import encode, record_key
 from schemas.transaction import Transaction
 from schemas.types import EARLIEST_MS
 
@@ -23,7 +24,8 @@ def warm() -> None:
         Transaction(transaction_id=str(k), event_time=EARLIEST_MS + k, payer="payer", payee="payee", amount=100)
         for k in range(2)
     ]
-    batch = from_transactions(payments, np.array([EARLIEST_MS] * 2), Tokeniser(new_key()))
+    published, keys = [encode(payment) for payment in payments], [record_key(payment) for payment in payments]
+    batch, _ = from_records(published, keys, np.array([EARLIEST_MS] * 2), Tokeniser(new_key()))
     payers, rows, status = np.zeros(2, dtype=PAYER), np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.uint8)
     fingerprints(compute(batch.rows, payers, rows, np.full(2, np.nan, dtype=RISK), status))
     entities, values = np.zeros(4, dtype=ENTITY), np.zeros(2, dtype=VALUES)
