@@ -6,6 +6,7 @@ that `models.payment_reader` can read are hashed where they lie, and what it lea
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -101,7 +102,7 @@ class PaymentBatch:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
+    @cached_property
     def payer_keys(self) -> list[bytes]:
         """Tokens of the payers, 16 bytes each: the keys of their state."""
         keys: list[bytes] = self.tokens("payer").tolist()
