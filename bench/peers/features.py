@@ -3,14 +3,14 @@
 import math
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Literal
 from zlib import crc32
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.peers.reference import AMOUNT_MEMORY, DAY_MS, FEATURES, PAYEES
+from bench.peers.reference import AMOUNT_MEMORY, DAY_MS, FEATURES, MERCHANT, PAYEES
 from models.features.common import HOUR_MS, NAN, differs, find, haversine_km, hour_in_india
 from models.jit import compiled
 from models.record_codec import History, RecordCodec
@@ -65,8 +65,6 @@ RECORD = np.dtype(
 """A payer's state; zeros for one never seen."""
 
 CODEC = RecordCodec(RECORD, version=1, histories=(History("payees", ("payee", "payee_count")),))
-_MERCHANT = {"ENTITY": 1.0, "PERSON": 0.0, None: np.nan}
-_Columns = NDArray[Any]
 _numbers = attrgetter(*NUMBERS)
 _digests = attrgetter(*DIGESTS)
 
@@ -79,7 +77,7 @@ def rows_of(payments: Sequence[Payment]) -> NDArray[np.void]:
         rows[name] = numbers[:, k]
     for name, texts in zip(DIGESTS, zip(*map(_digests, payments), strict=True), strict=True):
         rows[name] = [0 if text is None else crc32(text.encode()) for text in texts]
-    rows["merchant"] = [_MERCHANT[payment.payee_type] for payment in payments]
+    rows["merchant"] = [MERCHANT.get(payment.payee_type, NAN) for payment in payments]
     return rows
 
 
@@ -91,13 +89,13 @@ def judge(rows: NDArray[np.void], records: NDArray[np.void], at: NDArray[np.int6
 
 
 @compiled
-def _judge(rows: _Columns, records: _Columns, at: _Columns, features: _Columns) -> None:
+def _judge(rows, records, at, features):
     for i in range(rows.size):
         _judge_one(rows[i], records[at[i]], features[i])
 
 
 @compiled
-def _judge_one(p: Any, s: Any, f: Any) -> None:
+def _judge_one(p, s, f):
     time_ms, rupees = p.event_time, p.amount / 100
     log_rupees = math.log(rupees)
     passed_ms = max(0.0, time_ms - s.last_ms)
@@ -156,14 +154,14 @@ def _judge_one(p: Any, s: Any, f: Any) -> None:
 
 
 @compiled
-def _device_age(p: Any, s: Any, time_ms: float) -> float:
+def _device_age(p, s, time_ms):
     if p.device_id == 0:
         return NAN
     return max(0.0, time_ms - s.device_since) / HOUR_MS if p.device_id == s.device else 0.0
 
 
 @compiled
-def _pay(s: Any, payee: int, count: int, known: int, used: int) -> None:
+def _pay(s, payee, count, known, used):
     """The payee leaves its place, or the first of a full list goes; it comes to the end."""
     if known >= 0:
         first, last = known, used - 1

@@ -34,6 +34,7 @@ NAN = math.nan
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 INDIA_OFFSET_MS = 19_800_000
 EARTH_KM = 6371.0088
+MERCHANT: dict[str | None, float] = {"ENTITY": 1.0, "PERSON": 0.0}
 PAYEES = 8
 AMOUNT_MEMORY = 100
 
@@ -102,7 +103,7 @@ def judge(payment: dict[str, Any], record: Record) -> list[float]:
         distance,
         speed,
         kilometres(latitude, longitude, get("ip_latitude"), get("ip_longitude")),
-        {"ENTITY": 1.0, "PERSON": 0.0}.get(get("payee_type"), NAN),
+        MERCHANT.get(get("payee_type"), NAN),
         NAN if risk is None else risk,
     ]
 
