@@ -284,7 +284,8 @@ def _peers(result: Result) -> Iterator[Table]:
     )
     yield Table(title, head, rows)
     yield _peers_alerts(taking_part)
-    yield Table("How each is set up", ["", "settings"], [[each["title"], _set_up(each)] for each in taking_part])
+    rows = [[each["title"], name, value] for each in taking_part for name, value in _set_up(each)]
+    yield Table("How each is set up; what is not named is its default", ["", "", "setting"], rows)
     if skipped := [[each["title"], each["skipped"]] for each in everyone.values() if "skipped" in each]:
         yield Table("Left out", ["", "why"], skipped)
 
@@ -328,11 +329,15 @@ def _peers_alerts(taking_part: Sequence[Result]) -> Table:
     return Table("Alerts against those of plain Python, all runs", ["", *names, "largest difference of a score"], rows)
 
 
-def _set_up(participant: Result) -> str:
-    parts = [f"{name} {number}" for name, number in participant["versions"].items()]
-    parts += participant["options"]
-    parts += [f"{name} = {json.dumps(value)}" for name, value in participant["settings"].items()]
-    return ", ".join(parts) or "as the product's defaults"
+def _set_up(participant: Result) -> Iterator[tuple[str, str]]:
+    for name, number in participant["versions"].items():
+        yield name, number
+    if participant["options"]:
+        yield "options", " ".join(participant["options"])
+    for name, value in participant["settings"].items():
+        yield name, value if isinstance(value, str) else json.dumps(value)
+    if not participant["settings"]:
+        yield "settings", "the product's defaults"
 
 
 _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {

@@ -66,10 +66,10 @@ def main(
         "participants": {each.name: _described(each, only) for each in PARTICIPANTS},
     }
     taking_part = [each for each in PARTICIPANTS if "skipped" not in result["participants"][each.name]]
-    with broker() as running, _stand(running, world, wanted) as stand:
+    with broker() as running, stand(running, world, wanted) as standing:
         for number in range(1, runs + 1):
             for each in taking_part:
-                figures = run_once(stand, each, number, seconds)
+                figures = run_once(standing, each, number, seconds)
                 result["participants"][each.name]["runs"].append(figures)
                 console.print(f"run {number}, {each.title}: {_said(figures)}")
             if only is None or WHOLE in only:
@@ -114,7 +114,7 @@ def _described(participant: Participant, only: list[str] | None) -> dict[str, An
 
 
 @contextmanager
-def _stand(running: LocalBroker, world: World, wanted: Expected) -> Iterator[Stand]:
+def stand(running: LocalBroker, world: World, wanted: Expected) -> Iterator[Stand]:
     """The payments published once, for all."""
     with fresh_place(running, "peers") as place:
         send(place, world)

@@ -50,5 +50,5 @@ def picture(result: dict[str, Any]) -> str:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.spines[["top", "right"]].set_visible(False)
         out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None})
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"

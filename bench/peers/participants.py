@@ -67,7 +67,7 @@ def _peers_versions(*distributions: str) -> Callable[[], dict[str, str]]:
     return ask
 
 
-JVM = ("-Xms1g", "-Xmx1g", "-XX:+UseParallelGC")
+JVM = ("-Xms1g", "-Xmx1g", "-XX:+UseParallelGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 
 
 def _java(job: Job) -> list[str]:
@@ -100,11 +100,15 @@ def _java_versions() -> dict[str, str]:
 
 
 def _build_java() -> None:
+    command = ["mvn", "--quiet", "--batch-mode", "package"]
     built = subprocess.run(
-        ["mvn", "--quiet", "--batch-mode", "package"], cwd=JAVA_PROJECT, stdin=subprocess.DEVNULL, check=False
+        command, cwd=JAVA_PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if built.returncode:
-        raise BenchError("the Kafka Streams application cannot be built", hint=f"run `mvn package` in {JAVA_PROJECT}")
+        raise BenchError(
+            f"the Kafka Streams application cannot be built:\n{built.stdout[-2000:]}",
+            hint=f"run `{' '.join(command)}` in {JAVA_PROJECT.relative_to(ROOT)}",
+        )
 
 
 OURS = Participant(

@@ -6,10 +6,10 @@ import java.io.IOException;
 import java.nio.file.Path;
 
 /**
- * XGBoost's trees from its JSON file, in flat arrays: the fastest predictor for one row that we know of in Java.
+ * XGBoost's trees from its JSON file, in one flat array; why not XGBoost4J stands in docs/decisions.
  *
- * <p>A node has 4 numbers in a row: feature, or -1 for a leaf; threshold or value, as the float's bits; left and right
- * child; the child for a missing value stands in the feature's sign-free top bit.
+ * <p>A node is 4 numbers in a row: the feature, with MISSING_LEFT where a missing value goes left, or -1 for a leaf; the
+ * bits of the threshold, or of the leaf's value; the places of the left and of the right child.
  */
 final class Trees {
     private static final int MISSING_LEFT = 1 << 30;
