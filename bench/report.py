@@ -59,8 +59,8 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "participant share the machine. Each starts with nothing; its rate counts from the first of its "
                 "commits that the broker shows to the last one, within the seconds given to each, so that slow ones "
                 "do a prefix of the payments. Its alerts are those of a plain Python program over the same payments, "
-                "or it has no rate. `make peers` installs what it compares with; Kafka Streams needs a JDK 17 and Maven "
-                "too.",
+                "or it has no rate. `make peers` installs what it compares with; Kafka Streams needs a JDK 17 and "
+                "Maven too.",
                 picture="peers.svg",
             ),
             Section(

@@ -294,7 +294,7 @@ def _peers_row(named: Result, runs: Sequence[Result], ours: float | None) -> lis
     rate = named.get("rate", {})
     median = rate.get("median")
     later = [each["rate_second_half"] for each in runs if each["rate_second_half"]]
-    spent = [each["cpu_s"] / each["committed"] * 1e6 for each in runs if each["cpu_s"]]
+    spent = [each["cpu_s"] / each["committed"] * 1e6 for each in runs if each["cpu_s"] and each["committed"]]
     return [
         named["title"],
         named["guarantee"],

@@ -23,7 +23,7 @@ from bench.figures import spread
 from bench.peers.checking import Due
 from bench.peers.participants import PARTICIPANTS, Participant
 from bench.peers.prepare import DEPTH, FLAGGED_SHARE, LEARNING_RATE, TREES, Expected, expected
-from bench.peers.running import Stand, run_once
+from bench.peers.running import Stand, failed, run_once
 from bench.place import PARTITIONS, Place, broker, fresh_place
 from bench.readback import messages
 from bench.results import console, write
@@ -69,7 +69,10 @@ def main(
     with broker() as running, stand(running, world, wanted) as standing:
         for number in range(1, runs + 1):
             for each in taking_part:
-                figures = run_once(standing, each, number, seconds)
+                try:
+                    figures = run_once(standing, each, number, seconds)
+                except BenchError as error:  # the others go on
+                    figures = failed(str(error))
                 result["participants"][each.name]["runs"].append(figures)
                 console.print(f"run {number}, {each.title}: {_said(figures)}")
             if only is None or WHOLE in only:

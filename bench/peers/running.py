@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench.errors import BenchError
-from bench.peers.checking import Due, compare
+from bench.peers.checking import Due, Outcome, compare
 from bench.peers.job import Job
 from bench.peers.pace import Look, pace, second_half
 from bench.peers.participants import Participant
@@ -82,6 +82,22 @@ def run_once(stand: Stand, participant: Participant, number: int, seconds: float
     }
 
 
+def failed(problem: str) -> dict[str, Any]:
+    """The figures of a run that did not come to its end."""
+    return {
+        "payments": 0,
+        "seconds": 0.0,
+        "rate": None,
+        "rate_second_half": None,
+        "committed": 0,
+        "commits_seen": 0,
+        "cpu_s": None,
+        "peak_rss_mib": None,
+        "alerts": asdict(Outcome(0, 0, 0, 0, 0, 0.0)),
+        "problems": [problem],
+    }
+
+
 @contextmanager
 def _topics(place: Place, agent: str) -> Iterator[tuple[str, str]]:
     """Group and alerts topic of a participant; whatever topics carry the group's name are deleted afterwards."""
@@ -114,7 +130,7 @@ class _Process:
     def check(self) -> None:
         """Raises BenchError, with its last lines, when it has ended."""
         if (code := self.poll()) is not None:
-            raise BenchError(f"it ended with exit code {code}. Its last lines:\n{self.last_lines()}")
+            raise BenchError(f"ended with exit code {code}. Its last lines:\n{self.last_lines()}")
 
     def last_lines(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
@@ -147,10 +163,8 @@ def _follow(seen: Progress, process: _Process, count: int, seconds: float, title
                 looks.append(Look(now, committed))
                 moved = now
             elif now - moved > STALL_S:
-                raise BenchError(
-                    f"{title} stands still with {count - before:,} payments left. Its last lines:\n"
-                    + process.last_lines()
-                )
+                left = f"stood still with {count - before:,} payments left"
+                raise BenchError(f"{left}. Its last lines:\n{process.last_lines()}")
             process.check()
             time.sleep(LOOK_S)
     return looks
