@@ -52,5 +52,6 @@ def make_app(job: Job) -> faust.App:
 
 if __name__ == "__main__":
     app = make_app(Job.given())
-    sys.argv = ["faust", "--loop", "uvloop", "worker", "--loglevel", "warn", "--without-web"]
+    # Faust took --loop from the command line when it was imported.
+    sys.argv = ["faust", *sys.argv[2:], "worker", "--loglevel", "warn", "--without-web"]
     app.main()

@@ -46,8 +46,8 @@ def _ours(job: Job) -> list[str]:
     return [sys.executable, "-m", "bench.peers.ours", job.argument()]
 
 
-def _python(module: str) -> Callable[[Job], list[str]]:
-    return lambda job: [str(PEERS_PYTHON), "-m", module, job.argument()]
+def _python(module: str, *options: str) -> Callable[[Job], list[str]]:
+    return lambda job: [str(PEERS_PYTHON), "-m", module, job.argument(), *options]
 
 
 def _no_peers() -> str | None:
@@ -157,11 +157,12 @@ QUIX = Participant(
     _no_peers,
     _peers_versions("quixstreams", "confluent-kafka", "rocksdict", "xgboost", "orjson"),
 )
+FAUST_OPTIONS = ("--loop", "uvloop")
 FAUST = Participant(
     "faust",
     "Faust",
     "at least once",
-    _python("bench.peers.faust_app"),
+    _python("bench.peers.faust_app", *FAUST_OPTIONS),
     {
         "processing_guarantee": "at_least_once",
         "broker_commit_every": 10_000,
@@ -177,5 +178,6 @@ FAUST = Participant(
     _no_peers,
     _peers_versions("faust-streaming", "aiokafka", "rocksdict", "xgboost", "orjson", "uvloop"),
     repeats_allowed=True,
+    options=FAUST_OPTIONS,
 )
 PARTICIPANTS = (OURS, STREAMS, QUIX, FAUST)
