@@ -276,7 +276,7 @@ def _peers(result: Result) -> Iterator[Table]:
         rows.append(_peers_row(named, runs, ours))
     head = [
         *("", "guarantee", "median", "lowest", "highest", "ours is × as fast", "second half", "payments done, least"),
-        *("processor seconds a million", "peak memory, MiB"),
+        *("processor seconds a million, with the start", "peak memory, MiB"),
     ]
     title = (
         f"Payments a second: {settings['runs']} runs over {settings['payments']:,} payments, "

@@ -69,20 +69,14 @@ def main(
     with broker() as running, stand(running, world, wanted) as standing:
         for number in range(1, runs + 1):
             for each in taking_part:
-                try:
-                    figures = run_once(standing, each, number, seconds)
-                except BenchError as error:  # the others go on
-                    figures = failed(str(error))
+                figures = _turn(standing, each, number, seconds)
                 result["participants"][each.name]["runs"].append(figures)
                 console.print(f"run {number}, {each.title}: {_said(figures)}")
             if only is None or WHOLE in only:
                 figures = run_backlog(running, world, f"whole{number}", {})
                 result.setdefault(WHOLE, {"runs": []})["runs"].append(figures)
                 console.print(f"run {number}, our whole job: {figures['rate']:,}/s")
-    for each in (*result["participants"].values(), *([result[WHOLE]] if WHOLE in result else ())):
-        rates = [figures["rate"] for figures in each.get("runs", ())]
-        if rates and None not in rates:
-            each["rate"] = spread(rates)
+    _add_rates([*result["participants"].values(), result.get(WHOLE, {})])
     show(result)
     write(result, json)
     if problems := not_the_job(result):
@@ -97,6 +91,22 @@ def not_the_job(result: dict[str, Any]) -> list[str]:
         for number, figures in enumerate(each.get("runs", ()), 1)
         for problem in figures["problems"]
     ]
+
+
+def _turn(standing: Stand, participant: Participant, number: int, seconds: float) -> dict[str, Any]:
+    """One run; when it fails, the others go on."""
+    try:
+        return run_once(standing, participant, number, seconds)
+    except BenchError as error:
+        return failed(str(error))
+
+
+def _add_rates(everyone: list[dict[str, Any]]) -> None:
+    """Median and range to each whose runs all have a rate."""
+    for each in everyone:
+        rates = [figures["rate"] for figures in each.get("runs", ())]
+        if rates and None not in rates:
+            each["rate"] = spread(rates)
 
 
 def _described(participant: Participant, only: list[str] | None) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from simulator.config import SimulationConfig
 from simulator.simulation import Simulation
 from stream.local_broker import LocalBroker
 
-PAYMENTS = 20_000
+PAYMENTS = 12_000
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A history with labels, and as the payments that are sent the same again."""
     home = tmp_path_factory.mktemp("world")
-    config = SimulationConfig(PAYMENTS, 2_000, fraud_rate=0.03, seed=5, full_telemetry=True)
+    config = SimulationConfig(PAYMENTS, 1_500, fraud_rate=0.03, seed=5, full_telemetry=True)
     for name in ("history", "payments"):
         with HistoryWriter(home / name) as history:
             for slot in Simulation(config).history():
