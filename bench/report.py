@@ -56,11 +56,11 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "The same reduced job, [bench/peers/REDUCED.md](../bench/peers/REDUCED.md), in plain Faust, Quix "
                 "Streams and Kafka Streams, each written as its users write it, and on our own machinery; then our "
                 "whole job, timed as above. One broker, one topic, the same payments, taking turns, one process each; "
-                "broker and participant share the machine. Each starts with nothing; its rate counts from the first of its "
-                "commits that the broker shows to the last one, within the seconds given to each, so that slow ones "
-                "do a prefix of the payments. Its alerts are those of a plain Python program over the same payments, "
-                "or it has no rate. `make peers` installs what it compares with; Kafka Streams needs a JDK 17 and "
-                "Maven too.",
+                "broker and participant share the machine. Each starts with nothing; its rate counts from the first "
+                "of its commits that the broker shows to the last one, within the seconds given to each, so that slow "
+                "ones do a prefix of the payments. Its alerts are those of a plain Python program over the same "
+                "payments, or it has no rate. `make peers` installs what it compares with; Kafka Streams needs a JDK "
+                "17 and Maven too.",
                 picture="peers.svg",
             ),
             Section(
