@@ -5,6 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .venv-peers
 UV ?= uv
 
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -13,7 +14,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 # nccl weighs 300 MB and serves only training on several GPUs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults lint format lock clean
+.PHONY: help setup peers demo test faults lint format lock clean
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -28,6 +29,14 @@ $(READY): requirements/dev.txt pyproject.toml
 	@"$(PYTHON)" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+peers: $(PEERS)/.ready ## Install what bench.peers compares with; its Java part needs a JDK 17 and Maven
+
+$(PEERS)/.ready: requirements/peers.txt $(READY)
+	@echo "installing into $(PEERS)"
+	@"$(PYTHON)" -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/peers.txt
 	@touch $@
 
 demo: $(READY) ## Run the whole job on this machine; SECONDS=… and RATE=… change it
@@ -55,7 +64,8 @@ lock: ## Resolve the locked requirements anew (needs uv)
 	@$(LOCK) pyproject.toml --output-file requirements/worker.txt
 	@$(LOCK) pyproject.toml --extra broker --extra train --extra dev --constraints requirements/worker.txt \
 		--output-file requirements/dev.txt
+	@$(LOCK) --group peers --output-file requirements/peers.txt
 
 clean: ## Remove what setup, tests and linters made
-	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

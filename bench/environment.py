@@ -54,7 +54,7 @@ def environment(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _module() -> str:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return spec.name if spec else Path(sys.argv[0]).stem
+    return spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).stem
 
 
 def _revision() -> str:

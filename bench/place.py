@@ -82,6 +82,10 @@ class Progress:
         """Sum of the committed offsets over the partitions."""
         return sum(self._committed())
 
+    def by_partition(self) -> dict[int, int]:
+        """The committed offset of each partition."""
+        return dict(zip((each.partition for each in self._partitions), self._committed(), strict=True))
+
     def ends(self) -> int:
         """Sum of the end offsets: on a topic written without transactions, the records sent so far."""
         return sum(self._ends())

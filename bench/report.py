@@ -7,6 +7,7 @@ Each result is a JSON file that a benchmark wrote with --json. With --check noth
 is not what the results make of it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ import typer
 
 from bench.environment import ROOT
 from bench.errors import BenchError, run
+from bench.peers.chart import picture
 from bench.results import console, read
 from bench.tables import tables
 
@@ -28,6 +30,8 @@ class Section:
     benchmark: str
     title: str
     text: str
+    picture: str = ""
+    """File name of a chart beside the page, made of the first result; see `PICTURES`."""
 
 
 PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
@@ -45,6 +49,19 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "alert's latency counts from the scheduled send time of its payment (rounded down to a millisecond) "
                 "to the moment a read_committed consumer has it, the first 10 s left out. Generator, broker, worker "
                 "and consumer share the machine.",
+            ),
+            Section(
+                "peers",
+                "Beside others",
+                "The same reduced job, [bench/peers/REDUCED.md](../bench/peers/REDUCED.md), in plain Faust, Quix "
+                "Streams and Kafka Streams, each written as its users write it, and on our own machinery; then our "
+                "whole job, timed as above. One broker, one topic, the same payments, taking turns, one process each; "
+                "broker and participant share the machine. Each starts with nothing; its rate counts from the first "
+                "of its commits that the broker shows to the last one, within the seconds given to each, so that slow "
+                "ones do a prefix of the payments. Its alerts are those of a plain Python program over the same "
+                "payments, or it has no rate. `make peers` installs what it compares with; Kafka Streams needs a JDK "
+                "17 and Maven too.",
+                picture="peers.svg",
             ),
             Section(
                 "guarantees",
@@ -136,6 +153,8 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
     ),
 }
 
+PICTURES: dict[str, Callable[[dict[str, Any]], str]] = {"peers.svg": picture}
+
 
 def main(
     results: Annotated[Path, typer.Option(help="Directory of results.")] = RESULTS,
@@ -144,13 +163,24 @@ def main(
 ) -> None:
     """Make the pages from the results."""
     found = [read(path) for path in sorted(results.glob("*.json"))]
-    for name in PAGES:
-        text, path = page(name, found), docs / name
+    for name, text in files(found).items():
+        path = docs / name
         if check and (not path.exists() or path.read_text() != text):
             raise BenchError(f"{path} is not what the results make", hint="run `python -m bench.report`")
         if not check:
             path.write_text(text)
             console.print(f"written: {path}")
+
+
+def files(results: list[dict[str, Any]]) -> dict[str, str]:
+    """Pages and pictures by name."""
+    made = {name: page(name, results) for name in PAGES}
+    for _, _, sections in PAGES.values():
+        for section in sections:
+            mine = [result for result in results if result["benchmark"] == section.benchmark]
+            if section.picture and mine:
+                made[section.picture] = PICTURES[section.picture](mine[0])
+    return made
 
 
 def page(name: str, results: list[dict[str, Any]]) -> str:
@@ -160,6 +190,8 @@ def page(name: str, results: list[dict[str, Any]]) -> str:
     for section in sections:
         parts += [f"## {section.title}", section.text]
         mine = [result for result in results if result["benchmark"] == section.benchmark]
+        if section.picture and mine:
+            parts.append(f"![{section.title}]({section.picture})")
         for result in mine:
             parts += [f"```\n{result['command']}\n```", described(result), *(t.markdown() for t in tables(result))]
         if not mine:

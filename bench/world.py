@@ -41,6 +41,11 @@ class World:
     policy: Path
     token_key: Path
 
+    @property
+    def history(self) -> Path:
+        """What happened before, from which the model learned."""
+        return self.payments.with_name("history")
+
     def frames(self) -> Iterator[pl.DataFrame]:
         """The payments in order."""
         return read_transactions(self.payments)
@@ -54,11 +59,11 @@ def prepare(cache: Path, payments: int, payers: int, seed: int = 1) -> World:
     judged = data / _code("models")
     history, sent = data / "history", data / f"payments-{payments}"
     model, token_key, policy = judged / "model", home / "token.key", judged / f"policy-{payments}.toml"
-    _made(history, lambda at: _write(Simulation(config).history(), at, "simulating history", HISTORY_PAYMENTS))
-    _made(sent, lambda at: _write(_after(config, payments), at, "simulating payments", payments))
-    _made(model, lambda at: _train(history, at))
-    _made(token_key, lambda at: fraudstream("config", "new-token-key", "--out", at))
-    _made(policy, lambda at: at.write_text(f"alert_score = {_threshold(sent, model)}\n"))
+    made(history, lambda at: _write(Simulation(config).history(), at, "simulating history", HISTORY_PAYMENTS))
+    made(sent, lambda at: _write(_after(config, payments), at, "simulating payments", payments))
+    made(model, lambda at: _train(history, at))
+    made(token_key, lambda at: fraudstream("config", "new-token-key", "--out", at))
+    made(policy, lambda at: at.write_text(f"alert_score = {_threshold(sent, model)}\n"))
     return World(sent, payments, model, policy, token_key)
 
 
@@ -69,7 +74,7 @@ def fraudstream(*arguments: object) -> None:
         raise BenchError(f"`{' '.join(['fraudstream', *command[3:]])}` failed", hint="see its message above")
 
 
-def _made(path: Path, make: Callable[[Path], object]) -> None:
+def made(path: Path, make: Callable[[Path], object]) -> None:
     """Makes `path` unless it is there; an interrupted making leaves nothing."""
     if path.exists():
         return

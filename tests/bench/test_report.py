@@ -6,7 +6,7 @@ import pytest
 
 from bench.environment import environment
 from bench.errors import BenchError
-from bench.report import PAGES, RESULTS, ROOT, page
+from bench.report import RESULTS, ROOT, files, page
 from bench.results import read, write
 from bench.tables import Table, figure
 from bench.throughput import not_the_job
@@ -42,8 +42,8 @@ def test_a_page_names_the_command_of_a_benchmark_without_a_result() -> None:
 
 def test_the_pages_are_what_the_committed_results_make() -> None:
     results = [read(path) for path in sorted(RESULTS.glob("*.json"))]
-    for name in PAGES:
-        assert (ROOT / "docs" / name).read_text() == page(name, results), "run `python -m bench.report`"
+    for name, text in files(results).items():
+        assert (ROOT / "docs" / name).read_text() == text, "run `python -m bench.report`"
 
 
 def test_a_cell_cannot_break_the_table() -> None:

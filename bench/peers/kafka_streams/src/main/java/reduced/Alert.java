@@ -1,0 +1,4 @@
+package reduced;
+
+/** What goes out. */
+record Alert(String id, String payer, double score) {}
