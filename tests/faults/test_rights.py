@@ -172,10 +172,14 @@ def test_every_one_of_its_rights_is_needed(guarded, make_bank, stream_of, row):
     rights = Rights(bank).all()
     guarded.grant(*rights)
     payments = pl.concat(stream_of(12_000))
+    first = start(bank, guarded)
+    bank.publish(payments.head(1_000))  # every changelog has something that must be read
+    bank.finish()
+    first.kill()
     for number, right in enumerate(rights):
         guarded.revoke(right)
         worker = start(bank, guarded, state=f"state-{number}")  # an empty disk, so that it has to read all there is
-        bank.publish(payments.slice(500 * number, 500))
+        bank.publish(payments.slice(1_000 + 500 * number, 500))
         bank.publish_raw([(b"payer", b"no payment")])
         try:
             until_refused(worker)
