@@ -39,11 +39,11 @@ class Entities:
             if not activity.size:
                 continue
             kinds, tokens = activity["kind"].tolist(), activity["token"].tolist()
-            keys = entity_state.as_bytes(entity_state.entity_keys(activity["kind"], activity["token"]))
+            keys = entity_state.entity_keys(activity["kind"], activity["token"])
             rows = self.state.rows(partition, keys)
             entity_state.update(activity, self.state.records, rows)
             touched, first = np.unique(rows, return_index=True)
-            outputs.changed[partition] = ([keys[i] for i in first], touched)
+            outputs.changed[partition] = (keys[first], touched)
             changed, values = entity_state.publishable(self.state.records, touched)
             news = [
                 to_record(kinds[i], tokens[i], row)

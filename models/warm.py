@@ -10,6 +10,7 @@ from models.batch import from_transactions
 from models.engine import RISK, compute
 from models.entity_state import ENTITY, ENTITY_CODEC, VALUES
 from models.fingerprint import fingerprints
+from models.keys import TOKEN_BYTES, KeyIndex, distinct, of_tokens
 from models.payer_state import PAYER, PAYER_CODEC
 from models.record_codec import RecordCodec
 from models.tokens import Tokeniser, new_key
@@ -24,6 +25,10 @@ def warm() -> None:
         for k in range(2)
     ]
     batch = from_transactions(payments, np.array([EARLIEST_MS] * 2), Tokeniser(new_key()))
+    index, keys = KeyIndex(2, TOKEN_BYTES), of_tokens(batch.tokens("payer"))
+    first, _ = distinct(keys)
+    index.put(0, keys[first], first)
+    index.remove(index.find(0, keys[first]))
     payers, rows, status = np.zeros(2, dtype=PAYER), np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.uint8)
     fingerprints(compute(batch.rows, payers, rows, np.full(2, np.nan, dtype=RISK), status))
     entities, values = np.zeros(4, dtype=ENTITY), np.zeros(2, dtype=VALUES)

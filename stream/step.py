@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.keys import Keys, Rows, as_bytes
 from stream.batch_topic import Batch, BatchTopic
 from stream.changelog import POSITION_KEY, Checkpoint, encode_position
 from stream.errors import Fenced, Retry, Stop, StreamError
@@ -60,7 +60,7 @@ class Outputs:
     """Topic, and what `OutputProducer.send` takes: key, value, partition, headers."""
     bulk: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By topic, records without headers as dicts of key, value and optionally partition."""
-    changed: dict[int, tuple[list[bytes], NDArray[np.int64]]] = field(default_factory=dict)
+    changed: dict[int, tuple[Keys, Rows]] = field(default_factory=dict)
     """By source partition, the keys whose state changed and their rows; each key once."""
     deleted: dict[int, list[bytes]] = field(default_factory=dict)
     """By source partition, keys whose expired state goes; one that this step changed stays."""
@@ -231,11 +231,11 @@ class StepRunner:
         changes: dict[int, Changes] = {}
         if self._state is not None:
             for partition, (keys, rows) in outputs.changed.items():
-                changes[partition] = list(zip(keys, self._state.encode(rows), strict=True))
-            for partition, keys in outputs.deleted.items():
+                changes[partition] = list(zip(as_bytes(keys), self._state.encode(rows), strict=True))
+            for partition, expired in outputs.deleted.items():
                 here = changes.setdefault(partition, [])
                 kept = {key for key, _ in here}
-                here += [(key, None) for key in keys if key not in kept]
+                here += [(key, None) for key in expired if key not in kept]
         failpoint("computed", self._topic.agent)
         return Step(number, batch, outputs, changes, time.perf_counter() - started)
 
