@@ -22,7 +22,7 @@ from rocksdict import Rdict, WriteBatch
 from models.keys import TOKEN_BYTES, Keys, Rows, as_bytes, as_keys, distinct
 from schemas.errors import NewerVersion
 from stream.arena import Arena
-from stream.changelog import Checkpoint
+from stream.changelog import Change, Checkpoint
 from stream.errors import Retry, Stop
 from stream.logs import logger
 from stream.rocksdb import SharedMemory, is_damage, is_stall, open_database
@@ -192,7 +192,7 @@ class KeyedState:
         for partition in list(self._databases):
             self.close(partition)
 
-    def restore(self, partition: int, records: Sequence[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> None:
+    def restore(self, partition: int, records: Sequence[Change], checkpoint: Checkpoint) -> None:
         """Write records of the changelog as they are, and the checkpoint that they reach."""
         until = time.monotonic() + STALLED_S
         while True:
@@ -282,7 +282,7 @@ class KeyedState:
         """The records at `rows` as they are kept."""
         return self._codec.encode(self._arena.records, rows)
 
-    def persist(self, partition: int, changes: Sequence[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> None:
+    def persist(self, partition: int, changes: Sequence[Change], checkpoint: Checkpoint) -> None:
         """Write what a committed step changed, with the checkpoint, at once; a value of None deletes."""
         self.restore(partition, changes, checkpoint)
         self.bound_tail(partition, len(changes))
@@ -321,7 +321,7 @@ class KeyedState:
             self._arena.discard()
 
 
-def _batch(records: Sequence[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> WriteBatch:
+def _batch(records: Sequence[Change], checkpoint: Checkpoint) -> WriteBatch:
     batch = WriteBatch(raw_mode=True)
     for key, value in records:
         if value is None:

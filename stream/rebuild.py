@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from models.keys import as_bytes, as_keys
 from stream import librdkafka
 from stream.batch_topic import Batch
-from stream.changelog import POSITION_KEY, REBUILT_KEY, Checkpoint, encode_position
+from stream.changelog import POSITION_KEY, REBUILT_KEY, Change, Checkpoint, encode_position
 from stream.errors import Retry, Stop, translated
 from stream.keyed_state import CHECKPOINT_KEY, KeyedState
 from stream.settings import KafkaSettings, ProducerSettings
@@ -164,7 +164,7 @@ class Rebuild:
         number = self._state.begin()
         changed = self._compute(batch).changed
         for keys, rows in changed.values():
-            records: list[tuple[bytes, bytes | None]] = list(zip(as_bytes(keys), self._state.encode(rows), strict=True))
+            records: list[Change] = list(zip(as_bytes(keys), self._state.encode(rows), strict=True))
             self._state.persist(partition, records, Checkpoint(int(batch.offsets[-1]) + 1, 0, bytes(16)))
         self._state.keep(number)
 

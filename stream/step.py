@@ -24,7 +24,7 @@ import numpy as np
 
 from models.keys import Keys, Rows, as_bytes
 from stream.batch_topic import Batch, BatchTopic
-from stream.changelog import POSITION_KEY, Checkpoint, encode_position
+from stream.changelog import POSITION_KEY, Change, Checkpoint, encode_position
 from stream.errors import Fenced, Retry, Stop, StreamError
 from stream.failpoints import failpoint
 from stream.keyed_state import KeyedState
@@ -73,8 +73,6 @@ class Outputs:
 
 
 Compute = Callable[[Batch], Outputs]
-Changes = list[tuple[bytes, bytes | None]]
-"""Keys and their records as they are kept; None deletes."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class Step:
     """The arena's."""
     batch: Batch
     outputs: Outputs
-    changes: dict[int, Changes]
+    changes: dict[int, list[Change]]
     """By source partition."""
     seconds: float
     """What computing took."""
@@ -228,7 +226,7 @@ class StepRunner:
         started = time.perf_counter()
         number = self._state.begin() if self._state else 0  # 1
         outputs = self._compute(batch)  # 2
-        changes: dict[int, Changes] = {}
+        changes: dict[int, list[Change]] = {}
         if self._state is not None:
             for partition, (keys, rows) in outputs.changed.items():
                 changes[partition] = list(zip(as_bytes(keys), self._state.encode(rows), strict=True))
@@ -282,8 +280,7 @@ class StepRunner:
             partition = offset.partition
             # In at-least-once a redo must not take the position back.
             position = max(offset.offset, self.applied(partition))
-            changes = [{"key": key, "value": value} for key, value in step.changes.get(partition, ())]
-            self._producer.send_bulk(self._changelog, changes, partition)
+            self._producer.send_changes(self._changelog, step.changes.get(partition, ()), partition)
             positions[partition] = [position]
             self._producer.send(
                 self._changelog,
