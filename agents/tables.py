@@ -1,6 +1,7 @@
 """What every worker knows of entities: their risk, and the lists that fraud operations keep."""
 
 import threading
+from binascii import unhexlify
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,16 +27,17 @@ from stream.table import Record
 log = logger("tables")
 VALUES_CODEC = RecordCodec(VALUES, version=1, histories=())
 VERSION_KEY = b"version"
+_KIND_BYTES = {kind.encode(): bytes([number]) for number, kind in enumerate(ENTITY_KINDS, 1)}
 _ONE = 0
 """The table is one database, whatever the partitions of its topic."""
 
 
 def _key_of(record_key: bytes) -> bytes:
     """An entity's key in memory from a record's, `kind:token`; raises `ValueError` for anything else."""
-    kind, _, token = record_key.decode().partition(":")
-    key = bytes([ENTITY_KINDS.index(kind) + 1]) + bytes.fromhex(token)
+    kind, _, token = record_key.partition(b":")
+    key = _KIND_BYTES.get(kind, b"") + unhexlify(token)
     if len(key) != ENTITY_KEY_BYTES:
-        raise ValueError("a token of another length")
+        raise ValueError("a kind or a token that is none")
     return key
 
 
