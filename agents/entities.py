@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models import entity_state
-from models.entity_risk import to_record
+from models.entity_risk import to_records
 from schemas.codec import encode
 from schemas.entity_activity import ACTIVITY, decode_activity
 from schemas.entity_risk import entity_key as record_key
@@ -38,17 +38,14 @@ class Entities:
             activity = self._activity(batch, partition, applied.get(partition, -1))
             if not activity.size:
                 continue
-            kinds, tokens = activity["kind"].tolist(), activity["token"].tolist()
-            keys = entity_state.as_bytes(entity_state.entity_keys(activity["kind"], activity["token"]))
+            keys = entity_state.entity_keys(activity["kind"], activity["token"])
             rows = self.state.rows(partition, keys)
             entity_state.update(activity, self.state.records, rows)
             touched, first = np.unique(rows, return_index=True)
-            outputs.changed[partition] = ([keys[i] for i in first], touched)
+            outputs.changed[partition] = (keys[first], touched)
             changed, values = entity_state.publishable(self.state.records, touched)
-            news = [
-                to_record(kinds[i], tokens[i], row)
-                for i, row in zip(first[changed].tolist(), values[changed].tolist(), strict=True)
-            ]
+            published = activity[first[changed]]
+            news = to_records(published["kind"], published["token"], values[changed])
             outputs.bulk.setdefault(self.risk_topic, []).extend(
                 {"key": record_key(risk.kind, risk.token), "value": encode(risk)} for risk in news
             )

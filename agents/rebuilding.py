@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from agents.entities import Entities
 from models.batch import from_records
 from models.engine import RISK, compute
+from models.keys import of_tokens
 from models.tokens import Tokeniser
 from schemas.codec import decode_entity_risk
 from schemas.errors import DecodeError
@@ -35,11 +36,12 @@ def payers(state: KeyedState, tokeniser: Tokeniser) -> Compute:
         if not len(payments):
             return outputs
         partition = int(batch.partitions[0])
-        rows = state.rows(partition, payments.payer_keys)
+        keys = of_tokens(payments.tokens("payer"))
+        rows = state.rows(partition, keys)
         nothing_known = np.full(len(payments), np.nan, dtype=RISK)
         compute(payments.rows, state.records, rows, nothing_known, np.zeros(len(payments), dtype=np.uint8))
         touched, first = np.unique(rows, return_index=True)
-        outputs.changed[partition] = ([payments.payer_keys[i] for i in first.tolist()], touched)
+        outputs.changed[partition] = (keys[first], touched)
         return outputs
 
     return remember

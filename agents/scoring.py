@@ -18,8 +18,9 @@ from agents.tables import ListTable, RiskTable
 from models.batch import PaymentBatch, from_records
 from models.engine import DUPLICATE, REDO, compute
 from models.entity_risk import assemble
-from models.entity_state import activity_of, as_bytes, entity_keys
+from models.entity_state import activity_of, entity_keys
 from models.explaining import explain
+from models.keys import as_bytes, of_tokens
 from models.tokens import Tokeniser
 from schemas.codec import Rejected, encode
 from schemas.dead_letter import MAX_PART_BYTES, DeadLetter
@@ -113,13 +114,14 @@ class Scoring:
 
     def _payers(self, outputs: Outputs, payments: PaymentBatch, partitions: NDArray[np.int32]) -> NDArray[np.int64]:
         """Rows of the payers' records, and which of them this step changes."""
+        payers = of_tokens(payments.tokens("payer"))
         rows = np.empty(len(payments), dtype=np.int64)
         for partition in np.unique(partitions).tolist():
             mine = np.flatnonzero(partitions == partition)
-            keys = [payments.payer_keys[i] for i in mine.tolist()]
+            keys = payers[mine]
             rows[mine] = self.state.rows(partition, keys)
             touched, first = np.unique(rows[mine], return_index=True)
-            outputs.changed[partition] = ([keys[i] for i in first.tolist()], touched)
+            outputs.changed[partition] = (keys[first], touched)
         return rows
 
     def _entities(self, payments: PaymentBatch) -> tuple[NDArray[np.void], NDArray[np.uint8] | None]:

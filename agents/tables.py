@@ -1,6 +1,7 @@
 """What every worker knows of entities: their risk, and the lists that fraud operations keep."""
 
 import threading
+from binascii import unhexlify
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from models.bloom import BloomFilter
 from models.entity_risk import from_records
-from models.entity_state import VALUES, as_bytes
+from models.entity_state import ENTITY_KEY_BYTES, VALUES
+from models.keys import Keys, as_keys
 from models.policy import ALLOW, BLOCK, WATCH
 from models.record_codec import RecordCodec
 from schemas.codec import decode_entity_risk, decode_list_entry
@@ -25,22 +27,25 @@ from stream.table import Record
 log = logger("tables")
 VALUES_CODEC = RecordCodec(VALUES, version=1, histories=())
 VERSION_KEY = b"version"
-KEY_BYTES = 17
+_KIND_BYTES = {kind.encode(): bytes([number]) for number, kind in enumerate(ENTITY_KINDS, 1)}
 _ONE = 0
 """The table is one database, whatever the partitions of its topic."""
 
 
 def _key_of(record_key: bytes) -> bytes:
     """An entity's key in memory from a record's, `kind:token`; raises `ValueError` for anything else."""
-    kind, _, token = record_key.decode().partition(":")
-    return bytes([ENTITY_KINDS.index(kind) + 1]) + bytes.fromhex(token)
+    kind, _, token = record_key.partition(b":")
+    key = _KIND_BYTES.get(kind, b"") + unhexlify(token)
+    if len(key) != ENTITY_KEY_BYTES:
+        raise ValueError("a kind or a token that is none")
+    return key
 
 
 class RiskTable:
     """Entity risk on disk, the entities in use in memory. Implements `stream.table.Table`."""
 
     def __init__(self, directory: Path, topic_id: bytes, settings: StateSettings) -> None:
-        self._state = KeyedState(VALUES_CODEC, directory, settings)
+        self._state = KeyedState(VALUES_CODEC, directory, settings, ENTITY_KEY_BYTES)
         self._topic_id = topic_id
         checkpoint = self._state.open(_ONE)
         if checkpoint is not None and (checkpoint.topic_id != topic_id or self._version() != VALUES_CODEC.version):
@@ -49,10 +54,8 @@ class RiskTable:
             self._state.open(_ONE)
         self._lock = threading.Lock()
         self._published = BloomFilter()
-        self._remember([key for key in self._state.keys(_ONE) if len(key) == KEY_BYTES])
-
-    def _remember(self, keys: Sequence[bytes]) -> None:
-        self._published.add(np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, KEY_BYTES))
+        known = [key for key in self._state.keys(_ONE) if len(key) == ENTITY_KEY_BYTES]
+        self._published.add(as_keys(known, ENTITY_KEY_BYTES))
 
     def _version(self) -> int:
         """Version of the values on disk. They are a cache: those of another version are read again, not upgraded."""
@@ -72,15 +75,15 @@ class RiskTable:
                 log.warning("a risk record has no entity's key", partition=partition)
         keys, values = self._decoded(latest)
         encoded = VALUES_CODEC.encode(values, np.arange(len(keys)))
-        gone = [(key, None) for key, value in latest.items() if value is None]
+        gone = [key for key, value in latest.items() if value is None]
+        changes: list[Record] = [*zip(keys, encoded, strict=True), *((key, None) for key in gone)]
         offset = (b"offset:%d" % partition, b"%d" % next_offset)
         version = (VERSION_KEY, bytes([VALUES_CODEC.version]))
         with self._lock:
-            self._remember(keys)
-            self._state.restore(
-                _ONE, [*zip(keys, encoded, strict=True), *gone, offset, version], Checkpoint(-1, 0, self._topic_id)
-            )
-            self._state.refresh(_ONE, [*keys, *(key for key, _ in gone)], [*encoded, *(None for _ in gone)])
+            self._published.add(as_keys(keys, ENTITY_KEY_BYTES))
+            self._state.restore(_ONE, [*changes, offset, version], Checkpoint(-1, 0, self._topic_id))
+            touched = as_keys([key for key, _ in changes], ENTITY_KEY_BYTES)
+            self._state.refresh(_ONE, touched, [value for _, value in changes])
 
     def _decoded(self, latest: dict[bytes, bytes | None]) -> tuple[list[bytes], NDArray[np.void]]:
         keys, risks = [], []
@@ -94,17 +97,17 @@ class RiskTable:
                 log.warning("a risk record cannot be read", error=str(error))
         return keys, from_records(risks)
 
-    def may_know(self, keys: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    def may_know(self, keys: Keys) -> NDArray[np.bool_]:
         """(n,): False for an entity of which nothing was ever published."""
         return self._published.may_hold(keys)
 
-    def lookup(self, keys: NDArray[np.uint8]) -> NDArray[np.void]:
+    def lookup(self, keys: Keys) -> NDArray[np.void]:
         """(n,) of `VALUES` for keys (n, 17); zeros for an entity of which nothing is known."""
         values = np.zeros(len(keys), dtype=VALUES)
         known = np.flatnonzero(self.may_know(keys))
         with self._lock:
             step = self._state.begin()
-            values[known] = self._state.records[self._state.rows(_ONE, as_bytes(keys[known]))]
+            values[known] = self._state.records[self._state.rows(_ONE, keys[known])]
             self._state.keep(step)
         return values
 

@@ -10,6 +10,7 @@ from agents import rebuilding
 from agents.entities import ENTITIES_PER_PAYER
 from fraudstream.errors import UserError
 from fraudstream.settings import Settings
+from models.entity_state import ENTITY_KEY_BYTES
 from models.state_format import codecs
 from models.tokens import Tokeniser
 from stream.admin import partitions_of
@@ -89,7 +90,7 @@ def _made(agent: str, settings: Settings, tokeniser: Tokeniser, place: Path) -> 
         compute: Compute = rebuilding.payers(state, tokeniser)
         return Rebuild(kafka, agent, source, spec, state, compute, batch=PAYMENTS_AT_ONCE)
     limits = replace(limits, arena_rows=ENTITIES_PER_PAYER * limits.arena_rows)
-    state = KeyedState(entity_codec, place / agent, limits)
+    state = KeyedState(entity_codec, place / agent, limits, ENTITY_KEY_BYTES)
     published = rebuilding.Published()
     with Scan(kafka, topics.entity_risk) as scan:
         for message in scan:

@@ -19,6 +19,7 @@ from agents.labels import Labels
 from agents.scoring import Scoring
 from agents.tables import ListTable, RiskTable
 from models.engine import TTL_MS
+from models.entity_state import ENTITY_KEY_BYTES
 from models.policy import Policy
 from models.state_format import codecs
 from models.tokens import Tokeniser
@@ -115,7 +116,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
         breaker=CircuitBreaker(settings.reject_limit, topics.dead_letter),
     )
     entity_rows = replace(settings.state, arena_rows=ENTITIES_PER_PAYER * settings.state.arena_rows)
-    entities = Entities(KeyedState(entity_codec, home / "entities", entity_rows), topics.entity_risk)
+    entities = Entities(KeyedState(entity_codec, home / "entities", entity_rows, ENTITY_KEY_BYTES), topics.entity_risk)
     labels = Labels(tokeniser, topics.entity_activity, partitions[topics.entity_activity])
 
     collector = Collector(payers, lambda records: records["last_seen_ms"], ExpirySettings(TTL_MS + EXPIRY_GRACE_MS))

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.jit import compiled
+from models.keys import Keys
 
 HASHES = 4
-Keys = NDArray[np.uint8]
-"""(n, 17): a kind and a token, see `models.entity_state.entity_keys`."""
 
 
 class BloomFilter:
@@ -21,7 +20,7 @@ class BloomFilter:
         self._words = np.zeros(1 << (bits_log2 - 6), dtype=np.uint64)
 
     def add(self, keys: Keys) -> None:
-        """Remember keys for ever."""
+        """Remember keys (n, 17), see `models.entity_state.entity_keys`, for ever."""
         _add(self._words, *_halves(keys))
 
     def may_hold(self, keys: Keys) -> NDArray[np.bool_]:

@@ -13,25 +13,47 @@ from schemas.types import ENTITY_KINDS
 DAY_MS = 86_400_000
 
 
-def to_record(kind: int, token: bytes, values: Sequence[float]) -> EntityRisk:
-    """The record that publishes one entity's `VALUES`, as `tolist` gives them; `kind` as in entity activity."""
-    updated_at, first_seen, last_fraud, payers, count, inflow, outflow, received, first_time, frauds, risk = values
-    return EntityRisk(
-        kind=ENTITY_KINDS[kind - 1],
-        token=token.hex(),
-        updated_at=int(updated_at),
-        users=int(payers) if kind > 1 else 0,
-        payers=int(payers) if kind == 1 else 0,
-        first_seen=int(first_seen or updated_at),
-        inflow_count_24h=int(count),
-        inflow_amount_24h=round(inflow * 100),
-        outflow_amount_24h=round(outflow * 100),
-        inflow_amount_total=round(received * 100),
-        first_time_share=min(1.0, first_time),
-        frauds_known=int(frauds),
-        last_fraud_at=int(last_fraud) or None,
-        risk=risk,
+def to_records(kinds: NDArray[np.uint8], tokens: NDArray[np.void], values: NDArray[np.void]) -> list[EntityRisk]:
+    """The records that publish entities' `VALUES`, all of length n; `kinds` as in entity activity."""
+    seen_with = values["payers"].astype(np.int64)
+    columns = (
+        values["updated_at"],
+        np.where(kinds > 1, seen_with, 0),
+        np.where(kinds == 1, seen_with, 0),
+        np.where(values["first_seen"] > 0, values["first_seen"], values["updated_at"]),
+        values["inflow_count"].astype(np.int64),
+        _paise(values["inflow_day"]),
+        _paise(values["outflow_day"]),
+        _paise(values["received"]),
+        np.minimum(values["first_time_share"].astype(np.float64), 1.0),
+        values["frauds"].astype(np.int64),
+        values["last_fraud"],
+        values["risk"].astype(np.float64),
     )
+    rows = zip(kinds.tolist(), tokens.tolist(), *(column.tolist() for column in columns), strict=True)
+    return [
+        EntityRisk(
+            kind=ENTITY_KINDS[kind - 1],
+            token=token.hex(),
+            updated_at=now,
+            users=users,
+            payers=payers,
+            first_seen=first,
+            inflow_count_24h=count,
+            inflow_amount_24h=inflow,
+            outflow_amount_24h=outflow,
+            inflow_amount_total=total,
+            first_time_share=share,
+            frauds_known=frauds,
+            last_fraud_at=last or None,
+            risk=risk,
+        )
+        for kind, token, now, users, payers, first, count, inflow, outflow, total, share, frauds, last, risk in rows
+    ]
+
+
+def _paise(rupees: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.rint(rupees.astype(np.float64) * 100).astype(np.int64)
 
 
 def from_records(records: Sequence[EntityRisk]) -> NDArray[np.void]:

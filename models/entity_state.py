@@ -13,9 +13,11 @@ from models.engine import CLAMPED, FIRST_PAYEE, NEW_DEVICE, NEW_SIM
 from models.features.common import window
 from models.features.transaction import add_to_buckets
 from models.jit import compiled
+from models.keys import TOKEN_BYTES, Keys, of_tokens
 from models.record_codec import History, RecordCodec
 from schemas.entity_activity import ACTIVITY, FIRST_TIME, FRAUD, OUTFLOW
 
+ENTITY_KEY_BYTES = 1 + TOKEN_BYTES
 BUCKETS = 8
 BUCKET_SECONDS = 3 * 3600
 """The last day in buckets of three hours."""
@@ -74,17 +76,12 @@ YOUNG_SECONDS = 30 * 86_400
 MULE_PAYERS = 5.0
 
 
-def entity_keys(kinds: NDArray[np.uint8] | int, tokens: NDArray[np.void]) -> NDArray[np.uint8]:
+def entity_keys(kinds: NDArray[np.uint8] | int, tokens: NDArray[np.void]) -> Keys:
     """Keys of entities' records, (n, 17): the kind in one byte, then the token. `tokens` (n,) of 16 bytes."""
-    keys = np.empty((tokens.size, 17), dtype=np.uint8)
+    keys = np.empty((tokens.size, ENTITY_KEY_BYTES), dtype=np.uint8)
     keys[:, 0] = kinds
-    keys[:, 1:] = np.ascontiguousarray(tokens).view(np.uint8).reshape(-1, 16)
+    keys[:, 1:] = of_tokens(tokens)
     return keys
-
-
-def as_bytes(keys: NDArray[np.uint8]) -> list[bytes]:
-    """The same keys as bytes."""
-    return keys.view("V17").ravel().tolist()
 
 
 def activity_of(

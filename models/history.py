@@ -17,7 +17,8 @@ from models.batch import PaymentBatch, from_frame
 from models.catalogue import FEATURE_NAMES
 from models.engine import DUPLICATE, compute
 from models.entity_risk import assemble
-from models.entity_state import ENTITY, VALUES, as_bytes, entity_keys
+from models.entity_state import ENTITY, VALUES, entity_keys
+from models.keys import as_bytes
 from models.payer_state import PAYER
 from models.tokens import Tokeniser, new_key
 from schemas.entity_activity import ACTIVITY, FRAUD

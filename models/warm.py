@@ -10,6 +10,7 @@ from models.batch import from_records
 from models.engine import RISK, compute
 from models.entity_state import ENTITY, ENTITY_CODEC, VALUES
 from models.fingerprint import fingerprints
+from models.keys import TOKEN_BYTES, KeyIndex, distinct, of_tokens
 from models.payer_state import PAYER, PAYER_CODEC
 from models.record_codec import RecordCodec
 from models.tokens import Tokeniser, new_key
@@ -24,11 +25,15 @@ def warm() -> None:
         Transaction(transaction_id=str(k), event_time=EARLIEST_MS + k, payer="payer", payee="payee", amount=100)
         for k in range(2)
     ]
-    published, keys = [encode(payment) for payment in payments], [record_key(payment) for payment in payments]
-    batch, _ = from_records(published, keys, np.array([EARLIEST_MS] * 2), Tokeniser(new_key()))
+    values, senders = [encode(payment) for payment in payments], [record_key(payment) for payment in payments]
+    batch, _ = from_records(values, senders, np.array([EARLIEST_MS] * 2), Tokeniser(new_key()))
+    index, keys = KeyIndex(2, TOKEN_BYTES), of_tokens(batch.tokens("payer"))
+    first, _ = distinct(keys)
+    index.put(0, keys[first], first)
+    index.remove(index.find(0, keys[first]))
     payers, rows, status = np.zeros(2, dtype=PAYER), np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.uint8)
     fingerprints(compute(batch.rows, payers, rows, np.full(2, np.nan, dtype=RISK), status))
-    entities, values = np.zeros(4, dtype=ENTITY), np.zeros(2, dtype=VALUES)
+    entities, risks = np.zeros(4, dtype=ENTITY), np.zeros(2, dtype=VALUES)
     entity_state.update(
         entity_state.activity_of(batch.rows, status, np.ones(2, dtype=np.bool_)), entities, np.arange(4)
     )
@@ -36,7 +41,7 @@ def warm() -> None:
     for codec, records in (
         (PAYER_CODEC, payers),
         (ENTITY_CODEC, entities),
-        (RecordCodec(VALUES, version=1, histories=()), values),
+        (RecordCodec(VALUES, version=1, histories=()), risks),
     ):
         codec.decode(codec.encode(records, np.arange(2)), records, np.arange(2))
 

@@ -5,11 +5,9 @@ A row is pinned while a step that used it is unfinished: `begin` starts a step, 
 for one as for many.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
+from models.keys import KeyIndex, Keys, Rows
 from stream.errors import Stop
 
 EVICT_SHARE = 8
@@ -18,20 +16,22 @@ FREE = -1
 
 
 class Arena:
-    """Rows of `dtype` by partition and key. Not for use by two threads at once."""
+    """Rows of `dtype` by partition and key of `width` bytes. Not for use by two threads at once."""
 
-    def __init__(self, dtype: np.dtype[np.void], capacity: int) -> None:
+    def __init__(self, dtype: np.dtype[np.void], capacity: int, width: int) -> None:
         self.records = np.zeros(capacity, dtype=dtype)
-        self._index: dict[int, dict[bytes, int]] = {}
-        self._keys: list[bytes] = [b""] * capacity
+        self._raw = self.records.view(np.uint8).reshape(capacity, dtype.itemsize)
+        self._index = KeyIndex(capacity, width)
         self._partition = np.full(capacity, FREE, dtype=np.int32)
         self._used_in = np.zeros(capacity, dtype=np.int64)
-        self._free = list(range(capacity - 1, -1, -1))
+        self._free = np.arange(capacity - 1, -1, -1)
+        """A stack of rows; the first `_left` count."""
+        self._left = capacity
         self._step = 0
         self._kept = 0
 
     def __len__(self) -> int:
-        return self.records.size - len(self._free)
+        return self.records.size - self._left
 
     def begin(self) -> int:
         """A new step; its number."""
@@ -42,28 +42,23 @@ class Arena:
         """A step is finished, and with it all before it: rows that no later one used may leave from now on."""
         self._kept = max(self._kept, step)
 
-    def find(self, partition: int, keys: Sequence[bytes]) -> NDArray[np.int64]:
+    def find(self, partition: int, keys: Keys) -> Rows:
         """(n,) rows of `keys`, -1 for those not here. Those found are pinned to this step."""
-        index = self._index.setdefault(partition, {})
-        rows = np.fromiter((index.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+        rows = self._index.find(partition, keys)
         self._used_in[rows[rows >= 0]] = self._step
         return rows
 
-    def add(self, partition: int, keys: Sequence[bytes]) -> NDArray[np.int64]:
+    def add(self, partition: int, keys: Keys) -> Rows:
         """Rows of zeros for `keys`, which must be distinct and not here."""
-        if len(self._free) < len(keys):
+        if self._left < len(keys):
             self._evict(len(keys))
-        rows = self._free[-len(keys) :] if keys else []
-        del self._free[len(self._free) - len(keys) :]
-        index = self._index.setdefault(partition, {})
-        for key, row in zip(keys, rows, strict=True):
-            index[key] = row
-            self._keys[row] = key
-        added = np.array(rows, dtype=np.int64)
-        self._partition[added] = partition
-        self._used_in[added] = self._step
-        self.records[added] = np.zeros(1, dtype=self.records.dtype)
-        return added
+        rows = self._free[self._left - len(keys) : self._left].copy()
+        self._left -= len(keys)
+        self._index.put(partition, keys, rows)
+        self._partition[rows] = partition
+        self._used_in[rows] = self._step
+        self._raw[rows] = 0  # field by field would take five times as long
+        return rows
 
     def discard(self) -> None:
         """Forget every row that an unfinished step used; there is none afterwards."""
@@ -73,12 +68,11 @@ class Arena:
     def forget(self, partition: int) -> None:
         """Forget every row of a partition."""
         self._drop(np.flatnonzero(self._partition == partition))
-        self._index.pop(partition, None)
 
     def _evict(self, wanted: int) -> None:
         unpinned = np.flatnonzero((self._used_in <= self._kept) & (self._partition != FREE))
-        count = max(wanted - len(self._free), self.records.size // EVICT_SHARE)
-        if unpinned.size + len(self._free) < wanted:
+        count = max(wanted - self._left, self.records.size // EVICT_SHARE)
+        if unpinned.size + self._left < wanted:
             raise Stop(
                 f"unfinished steps need {wanted} more rows, the arena has {self.records.size}",
                 hint="raise arena_rows to at least three times max_batch",
@@ -87,9 +81,8 @@ class Arena:
             unpinned = unpinned[np.argpartition(self._used_in[unpinned], count)[:count]]
         self._drop(unpinned)
 
-    def _drop(self, rows: NDArray[np.int64]) -> None:
-        for row, partition in zip(rows.tolist(), self._partition[rows].tolist(), strict=True):
-            del self._index[partition][self._keys[row]]
-            self._keys[row] = b""
+    def _drop(self, rows: Rows) -> None:
+        self._index.remove(rows)
         self._partition[rows] = FREE
-        self._free.extend(rows.tolist())
+        self._free[self._left : self._left + rows.size] = rows
+        self._left += rows.size

@@ -15,6 +15,8 @@ REBUILT_KEY = b"rebuilt"
 _POSITION = struct.Struct("<Bq")
 _CHECKPOINT = struct.Struct("<Bqq16s")
 VERSION = 1
+Change = tuple[bytes, bytes | None]
+"""A key and its record as it is kept; None deletes it."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.keys import as_bytes
 from stream.keyed_state import KeyedState
 from stream.step import Outputs
 
@@ -79,12 +80,12 @@ class Collector:
         if len(keys) < limit:
             place.after, place.not_before = b"", now + self._settings.pass_every_s
         else:
-            place.after = keys[-1]
+            place.after = keys[-1].tobytes()
         oldest = place.newest_ms - self._settings.after_ms
-        found = [keys[i] for i in np.flatnonzero(self._last_seen(records) < oldest).tolist()]
-        if not found:
+        found = keys[self._last_seen(records) < oldest]
+        if not len(found):
             return []
         # What is on disk may be older than what an unfinished step made of it.
         rows = self._state.rows(partition, found)
         expired = self._last_seen(self._state.records[rows]) < oldest
-        return [key for key, gone in zip(found, expired.tolist(), strict=True) if gone]
+        return as_bytes(found[expired])

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rocksdict import Rdict, WriteBatch
 
+from models.keys import TOKEN_BYTES, Keys, Rows, as_bytes, as_keys, distinct
 from schemas.errors import NewerVersion
 from stream.arena import Arena
-from stream.changelog import Checkpoint
+from stream.changelog import Change, Checkpoint
 from stream.errors import Retry, Stop
 from stream.logs import logger
 from stream.rocksdb import SharedMemory, is_damage, is_stall, open_database
@@ -71,12 +72,15 @@ class DirectoryLock:
 class KeyedState:
     """Records by partition and key. Steps are one thread's; partitions may be opened and closed by others meanwhile."""
 
-    def __init__(self, codec: RecordCodec, directory: Path, settings: StateSettings) -> None:
+    def __init__(
+        self, codec: RecordCodec, directory: Path, settings: StateSettings, key_bytes: int = TOKEN_BYTES
+    ) -> None:
+        self.key_bytes = key_bytes
         self._codec = codec
         self._directory = directory
         self._settings = settings
         self._shared = SharedMemory(settings)
-        self._arena = Arena(codec.dtype, settings.arena_rows)
+        self._arena = Arena(codec.dtype, settings.arena_rows, key_bytes)
         self._databases: dict[int, Rdict] = {}
         self._flushed: dict[int, float] = {}
         self._unflushed: dict[int, int] = {}
@@ -188,7 +192,7 @@ class KeyedState:
         for partition in list(self._databases):
             self.close(partition)
 
-    def restore(self, partition: int, records: Sequence[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> None:
+    def restore(self, partition: int, records: Sequence[Change], checkpoint: Checkpoint) -> None:
         """Write records of the changelog as they are, and the checkpoint that they reach."""
         until = time.monotonic() + STALLED_S
         while True:
@@ -212,19 +216,20 @@ class KeyedState:
         value: bytes | None = self._database(partition).get(key)
         return value
 
-    def scan(self, partition: int, after: bytes, limit: int) -> tuple[list[bytes], NDArray[np.void]]:
+    def scan(self, partition: int, after: bytes, limit: int) -> tuple[Keys, NDArray[np.void]]:
         """At most `limit` keys behind `after`, in order, and their records as they lie in the database."""
         database = self._database(partition)
         try:
             items = database.items(from_key=after + b"\0" if after else None)
             found = list(islice(((key, value) for key, value in items if key != CHECKPOINT_KEY), limit))
+            keys = as_keys([key for key, _ in found], self.key_bytes)
             records = np.zeros(len(found), dtype=self._codec.dtype)
             self._codec.decode([value for _, value in found], records, np.arange(len(found)))
         except Exception as error:  # RocksDB raises bare exceptions
             self._rebuild(partition, error)
-        return [key for key, _ in found], records
+        return keys, records
 
-    def refresh(self, partition: int, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+    def refresh(self, partition: int, keys: Keys, values: Sequence[bytes | None]) -> None:
         """Let records in memory follow what was written past them with `restore`."""
         with self._lock:
             rows = self._arena.find(partition, keys)
@@ -244,27 +249,28 @@ class KeyedState:
         with self._lock:
             self._arena.keep(step)
 
-    def rows(self, partition: int, keys: Sequence[bytes]) -> NDArray[np.int64]:
+    def rows(self, partition: int, keys: Keys) -> Rows:
         """(n,) rows of `records` for `keys`, which may repeat; zeros for a key never seen."""
         with self._lock:
             rows = self._arena.find(partition, keys)
-            absent = np.flatnonzero(rows < 0).tolist()
-            if absent:
-                missing = list(dict.fromkeys(keys[i] for i in absent))
-                self._load(partition, missing)
-                rows[absent] = self._arena.find(partition, [keys[i] for i in absent])
+            absent = np.flatnonzero(rows < 0)
+            if absent.size:
+                missing = keys[absent]
+                first, which = distinct(missing)
+                rows[absent] = self._load(partition, missing[first])[which]
             return rows
 
-    def _load(self, partition: int, keys: list[bytes]) -> None:
+    def _load(self, partition: int, keys: Keys) -> Rows:
         database = self._database(partition)
         rows = self._arena.add(partition, keys)
         try:
-            values = database.get(keys)
+            values = database.get(as_bytes(keys))
             known = [i for i, value in enumerate(values) if value is not None]
             if known:
                 self._codec.decode([values[i] for i in known], self._arena.records, rows[known])
         except Exception as error:  # RocksDB raises bare exceptions
             self._rebuild(partition, error)
+        return rows
 
     def _rebuild(self, partition: int, error: Exception) -> NoReturn:
         """Drop the local state; the restore that follows the `Retry` builds it from the changelog."""
@@ -276,7 +282,7 @@ class KeyedState:
         """The records at `rows` as they are kept."""
         return self._codec.encode(self._arena.records, rows)
 
-    def persist(self, partition: int, changes: Sequence[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> None:
+    def persist(self, partition: int, changes: Sequence[Change], checkpoint: Checkpoint) -> None:
         """Write what a committed step changed, with the checkpoint, at once; a value of None deletes."""
         self.restore(partition, changes, checkpoint)
         self.bound_tail(partition, len(changes))
@@ -315,7 +321,7 @@ class KeyedState:
             self._arena.discard()
 
 
-def _batch(records: Sequence[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> WriteBatch:
+def _batch(records: Sequence[Change], checkpoint: Checkpoint) -> WriteBatch:
     batch = WriteBatch(raw_mode=True)
     for key, value in records:
         if value is None:

@@ -19,9 +19,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 from numpy.typing import NDArray
 
+from models.keys import as_bytes, as_keys
 from stream import librdkafka
 from stream.batch_topic import Batch
-from stream.changelog import POSITION_KEY, REBUILT_KEY, Checkpoint, encode_position
+from stream.changelog import POSITION_KEY, REBUILT_KEY, Change, Checkpoint, encode_position
 from stream.errors import Retry, Stop, translated
 from stream.keyed_state import CHECKPOINT_KEY, KeyedState
 from stream.settings import KafkaSettings, ProducerSettings
@@ -163,7 +164,7 @@ class Rebuild:
         number = self._state.begin()
         changed = self._compute(batch).changed
         for keys, rows in changed.values():
-            records: list[tuple[bytes, bytes | None]] = list(zip(keys, self._state.encode(rows), strict=True))
+            records: list[Change] = list(zip(as_bytes(keys), self._state.encode(rows), strict=True))
             self._state.persist(partition, records, Checkpoint(int(batch.offsets[-1]) + 1, 0, bytes(16)))
         self._state.keep(number)
 
@@ -267,7 +268,7 @@ class Rebuild:
 
     def _records(self, folding: Folding, keys: list[bytes]) -> list[dict[str, bytes]]:
         number = self._state.begin()
-        rows = self._state.rows(folding.partition, keys)
+        rows = self._state.rows(folding.partition, as_keys(keys, self._state.key_bytes))
         self._finish(folding, keys, self._state.records, rows)
         values = self._state.encode(rows)
         self._state.keep(number)

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.keys import Keys, Rows, as_bytes
 from stream.batch_topic import Batch, BatchTopic
-from stream.changelog import POSITION_KEY, Checkpoint, encode_position
+from stream.changelog import POSITION_KEY, Change, Checkpoint, encode_position
 from stream.errors import Fenced, Retry, Stop, StreamError
 from stream.failpoints import failpoint
 from stream.keyed_state import KeyedState
@@ -60,7 +60,7 @@ class Outputs:
     """Topic, and what `OutputProducer.send` takes: key, value, partition, headers."""
     bulk: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By topic, records without headers as dicts of key, value and optionally partition."""
-    changed: dict[int, tuple[list[bytes], NDArray[np.int64]]] = field(default_factory=dict)
+    changed: dict[int, tuple[Keys, Rows]] = field(default_factory=dict)
     """By source partition, the keys whose state changed and their rows; each key once."""
     deleted: dict[int, list[bytes]] = field(default_factory=dict)
     """By source partition, keys whose expired state goes; one that this step changed stays."""
@@ -73,8 +73,6 @@ class Outputs:
 
 
 Compute = Callable[[Batch], Outputs]
-Changes = list[tuple[bytes, bytes | None]]
-"""Keys and their records as they are kept; None deletes."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class Step:
     """The arena's."""
     batch: Batch
     outputs: Outputs
-    changes: dict[int, Changes]
+    changes: dict[int, list[Change]]
     """By source partition."""
     seconds: float
     """What computing took."""
@@ -228,14 +226,14 @@ class StepRunner:
         started = time.perf_counter()
         number = self._state.begin() if self._state else 0  # 1
         outputs = self._compute(batch)  # 2
-        changes: dict[int, Changes] = {}
+        changes: dict[int, list[Change]] = {}
         if self._state is not None:
             for partition, (keys, rows) in outputs.changed.items():
-                changes[partition] = list(zip(keys, self._state.encode(rows), strict=True))
-            for partition, keys in outputs.deleted.items():
+                changes[partition] = list(zip(as_bytes(keys), self._state.encode(rows), strict=True))
+            for partition, expired in outputs.deleted.items():
                 here = changes.setdefault(partition, [])
                 kept = {key for key, _ in here}
-                here += [(key, None) for key in keys if key not in kept]
+                here += [(key, None) for key in expired if key not in kept]
         failpoint("computed", self._topic.agent)
         return Step(number, batch, outputs, changes, time.perf_counter() - started)
 
@@ -282,8 +280,7 @@ class StepRunner:
             partition = offset.partition
             # In at-least-once a redo must not take the position back.
             position = max(offset.offset, self.applied(partition))
-            changes = [{"key": key, "value": value} for key, value in step.changes.get(partition, ())]
-            self._producer.send_bulk(self._changelog, changes, partition)
+            self._producer.send_changes(self._changelog, step.changes.get(partition, ()), partition)
             positions[partition] = [position]
             self._producer.send(
                 self._changelog,

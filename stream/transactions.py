@@ -1,16 +1,17 @@
 """Publishing the results of a step, in one of two guarantees behind one protocol.
 
-The caller's order is `begin`, `send` and `send_bulk` as often as it likes, `commit` or `abort`. All of it blocks and
-belongs in one thread.
+The caller's order is `begin`, then `send`, `send_bulk` and `send_changes` as often as it likes, `commit` or `abort`.
+All of it blocks and belongs in one thread.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream import librdkafka
+from stream.changelog import Change
 from stream.errors import Fenced, Retry, Stop, StreamError, translated
 from stream.failpoints import failpoint, watched
 from stream.left_behind import Caller
@@ -62,7 +63,14 @@ class OutputProducer(Protocol):
         headers: list[tuple[str, bytes]] | None = None,
         sent: Sent | None = None,
     ) -> None: ...
-    def send_bulk(self, topic: str, records: list[dict[str, Any]], partition: int = -1) -> None: ...
+    def send_bulk(self, topic: str, records: Iterable[dict[str, Any]]) -> None:
+        """Records without headers, as dicts of key, value and optionally partition."""
+        ...
+
+    def send_changes(self, topic: str, changes: Sequence[Change], partition: int) -> None:
+        """Records of a changelog; a value of None deletes its key."""
+        ...
+
     def commit(self, group: Group, offsets: Offsets) -> None:
         """Make records and offsets count, or raise `Fenced`, `Stop` or `Retry`: nothing happened, or it is not known
         whether it did, and the committed offsets tell."""
@@ -118,32 +126,25 @@ class _Base:
             except KafkaException as error:
                 raise self._problem(error, f"publishing to {topic}") from error
 
-    def send_bulk(self, topic: str, records: list[dict[str, Any]], partition: int = -1) -> None:
-        """Records as dicts of key, value and partition; much cheaper than one at a time."""
-        # confluent-kafka documents a record's own partition in a batch, and ignores it (2.16): the key, or chance for
-        # none, would choose. Only the batch's partition counts, so there is a batch for each.
-        batches: dict[int, list[dict[str, Any]]] = {}
+    def send_bulk(self, topic: str, records: Iterable[dict[str, Any]]) -> None:
         for record in records:
-            batches.setdefault(record.get("partition", partition), []).append(record)
-        for place, batch in batches.items():
-            self._send_batch(topic, batch, place)
+            self._send_all(topic, [(record["key"], record["value"])], record.get("partition", -1))
 
-    def _send_batch(self, topic: str, records: list[dict[str, Any]], partition: int) -> None:
-        callback = {"on_delivery": self._delivered} if self._needs_reports else {}
-        while records:
-            try:
-                queued = self._producer.produce_batch(topic, records, partition, **callback)
-            except KafkaException as error:
-                raise self._problem(error, f"publishing to {topic}") from error
-            if queued == len(records):
-                return
-            refused = [record for record in records if "_error" in record]
-            for record in refused:
-                why = record.pop("_error")
-                if why.code() != KafkaError._QUEUE_FULL:
-                    raise translated(why, f"publishing to {topic}")
-            records = refused
-            self._wait_for_room(topic)
+    def send_changes(self, topic: str, changes: Sequence[Change], partition: int) -> None:
+        self._send_all(topic, changes, partition)
+
+    def _send_all(self, topic: str, records: Sequence[tuple[bytes | None, bytes | None]], partition: int) -> None:
+        """One call each: with the dicts that it wants, confluent-kafka's `produce_batch` (2.16) takes longer."""
+        produce, report = self._producer.produce, self._delivered if self._needs_reports else None
+        for key, value in records:
+            while True:
+                try:
+                    produce(topic, value, key, partition, report)
+                    break
+                except BufferError:
+                    self._wait_for_room(topic)
+                except KafkaException as error:
+                    raise self._problem(error, f"publishing to {topic}") from error
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
@@ -315,11 +316,8 @@ class AtLeastOnce(_Base):
         else:
             super().send(topic, key, value, partition=partition, headers=headers, sent=sent)
 
-    def send_bulk(self, topic: str, records: list[dict[str, Any]], partition: int = -1) -> None:
-        if topic == self._changelog:
-            self._later.append(lambda: super(AtLeastOnce, self).send_bulk(topic, records, partition))
-        else:
-            super().send_bulk(topic, records, partition)
+    def send_changes(self, topic: str, changes: Sequence[Change], partition: int) -> None:
+        self._later.append(lambda: super(AtLeastOnce, self).send_changes(topic, changes, partition))
 
     def commit(self, group: Group, offsets: Offsets) -> None:
         """1. Results acknowledged. 2. Changelog acknowledged. 3. Offsets, which may follow later."""

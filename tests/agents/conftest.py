@@ -14,6 +14,7 @@ from agents.scoring import Scoring
 from agents.tables import ListTable, RiskTable
 from models.bundle import Bundle, write_bundle
 from models.history import featurise
+from models.keys import as_bytes
 from models.payer_state import PAYER_CODEC
 from models.policy import Decider, Policy
 from models.scoring import Scorer
@@ -147,11 +148,9 @@ class Desk:
         outputs = self.scoring.compute(batch_of(values, keys, start, partition), {partition: self.offset})
         self.offset = max(self.offset, start + len(values))
         for where, (changed, rows) in outputs.changed.items():
-            records = state.encode(rows)
-            self.kept |= zip(changed, records, strict=True)
-            state.persist(
-                where, list(zip(changed, records, strict=True)), Checkpoint(self.offset, self.offset, TOPIC_ID)
-            )
+            changes = list(zip(as_bytes(changed), state.encode(rows), strict=True))
+            self.kept |= changes
+            state.persist(where, changes, Checkpoint(self.offset, self.offset, TOPIC_ID))
         state.keep(step)
         return Step(outputs, self.scoring.topics)
 

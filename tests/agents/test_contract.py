@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from agents.entities import Entities
-from models.entity_state import ENTITY_CODEC
+from models.entity_state import ENTITY_CODEC, ENTITY_KEY_BYTES
+from models.keys import as_bytes, as_keys
 from schemas.codec import encode
 from schemas.entity_activity import ACTIVITY, FIRST_TIME, encode_activity
 from stream.batch_topic import Batch
@@ -49,7 +50,8 @@ class Runner:
         )
         number = self.state.begin()
         outputs = self.compute(batch, {0: applied})
-        keys, rows = outputs.changed.get(0, ([], np.zeros(0, dtype=np.int64)))
+        changed, rows = outputs.changed.get(0, (as_keys([]), np.zeros(0, dtype=np.int64)))
+        keys = as_bytes(changed)
         assert len(set(keys)) == len(keys), "a key twice in one step"
         return number, list(zip(keys, self.state.encode(rows), strict=True))
 
@@ -78,7 +80,7 @@ def make(request, make_desk, payment, tmp_path) -> Callable[[str], Runner]:
 
     def entities(directory: Path) -> Runner:
         settings = StateSettings(directory, arena_rows=500, write_buffer_bytes=1 << 20)
-        state = KeyedState(ENTITY_CODEC, directory / "entities", settings)
+        state = KeyedState(ENTITY_CODEC, directory / "entities", settings, ENTITY_KEY_BYTES)
         state.open(0)
         return Runner(state, Entities(state, "entity-risk").compute, activity)
 

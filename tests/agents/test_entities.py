@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from agents.entities import Entities
-from models.entity_state import ENTITY_CODEC
+from models.entity_state import ENTITY_CODEC, ENTITY_KEY_BYTES
+from models.keys import as_bytes
 from schemas.codec import decode_entity_risk
 from schemas.entity_activity import ACTIVITY, FIRST_TIME, FRAUD, OUTFLOW, encode_activity
 from stream.batch_topic import Batch
@@ -26,7 +27,9 @@ class Desk:
 
     def __init__(self, directory):
         settings = StateSettings(directory, arena_rows=500, write_buffer_bytes=1 << 20)
-        self.agent = Entities(KeyedState(ENTITY_CODEC, directory / "entities", settings), "entity-risk")
+        self.agent = Entities(
+            KeyedState(ENTITY_CODEC, directory / "entities", settings, ENTITY_KEY_BYTES), "entity-risk"
+        )
         self.agent.state.open(0)
         self.agent.state.open(1)
         self.offset = 0
@@ -46,7 +49,8 @@ class Desk:
         step = state.begin()
         self.outputs = outputs = self.agent.compute(batch, {partition: self.offset})
         self.offset = max(self.offset, start + n)
-        for where, (keys, rows) in outputs.changed.items():
+        for where, (changed, rows) in outputs.changed.items():
+            keys = as_bytes(changed)
             assert len(set(keys)) == len(keys)
             state.persist(
                 where, list(zip(keys, state.encode(rows), strict=True)), Checkpoint(self.offset, 0, bytes(16))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from agents.tables import ListTable, RiskTable
-from models.entity_state import VALUES, as_bytes, entity_keys
+from models.entity_state import VALUES, entity_keys
+from models.keys import as_bytes
 from models.policy import ALLOW, BLOCK
 from models.record_codec import RecordCodec
 from schemas.codec import encode

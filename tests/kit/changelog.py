@@ -10,6 +10,7 @@ import numpy as np
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from models.keys import as_keys
 from stream.admin import topic_id
 from stream.changelog import POSITION_KEY, REBUILT_KEY, encode_position
 from stream.errors import Retry, Stop
@@ -98,7 +99,7 @@ class Bench:
 
     def counts(self, *keys: int) -> list[int]:
         step = self.state.begin()
-        found: list[int] = self.state.records["count"][self.state.rows(0, [key(k) for k in keys])].tolist()
+        found: list[int] = self.state.records["count"][self.state.rows(0, as_keys([key(k) for k in keys]))].tolist()
         self.state.keep(step)
         return found
 

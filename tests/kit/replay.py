@@ -22,6 +22,7 @@ from models.bundle import Bundle
 from models.engine import DUPLICATE, RISK, compute
 from models.entity_state import ENTITY
 from models.fingerprint import fingerprints
+from models.keys import as_bytes
 from models.payer_state import PAYER, PAYER_CODEC
 from models.policy import DECIDED_BY, Decider, Policy
 from models.scoring import Scorer
@@ -191,7 +192,7 @@ class Replay:
         for partition, offset, value in self._told:
             activity = decode_activity(value)
             arena = arenas.setdefault(partition, GrowingArena(ENTITY))
-            keys = entity_state.as_bytes(entity_state.entity_keys(activity["kind"], activity["token"]))
+            keys = as_bytes(entity_state.entity_keys(activity["kind"], activity["token"]))
             rows = arena.rows(keys)
             entity_state.update(activity, arena.records, rows)
             told.append(activity[activity["flags"] & (OUTFLOW | FRAUD) == 0])

@@ -18,6 +18,7 @@ from mode import Service
 from mode.worker import Worker
 from numpy.typing import NDArray
 
+from models.keys import as_keys
 from stream.batch_topic import Batch, BatchTopic
 from stream.faust_app import make_app
 from stream.keyed_state import DirectoryLock, KeyedState
@@ -82,7 +83,7 @@ def count(state: KeyedState, results: str, applied: Callable[[Batch], dict[int, 
         for partition in np.unique(batch.partitions).tolist():
             mine = np.flatnonzero(batch.partitions == partition).tolist()
             keys = [batch.keys[i] or b"" for i in mine]
-            rows = state.rows(partition, keys)
+            rows = state.rows(partition, as_keys(keys))
             for i, row in zip(mine, rows.tolist(), strict=True):
                 record = state.records[row]
                 if batch.offsets[i] >= done[partition]:
@@ -93,7 +94,7 @@ def count(state: KeyedState, results: str, applied: Callable[[Batch], dict[int, 
                 result = f"{partition}-{batch.offsets[i]}:{record['count']}:{record['disorder']}"
                 outputs.bulk[results].append({"key": batch.keys[i], "value": result.encode()})
             touched, first = np.unique(rows, return_index=True)
-            outputs.changed[partition] = ([keys[i] for i in first.tolist()], touched)
+            outputs.changed[partition] = (as_keys([keys[i] for i in first.tolist()]), touched)
         return outputs
 
     return compute

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from models.keys import as_keys
 from stream.changelog import Checkpoint
 from stream.expiry import Collector, ExpirySettings
 from stream.keyed_state import KeyedState
@@ -38,9 +39,9 @@ def step(
     """A step after which each key was last seen at a time; what it makes."""
     number = state.begin()
     keys = [key(k) for k in seen]
-    rows = state.rows(0, keys)
+    rows = state.rows(0, as_keys(keys))
     state.records["last"][rows] = list(seen.values())
-    outputs = Outputs(changed={0: (keys, rows)})
+    outputs = Outputs(changed={0: (as_keys(keys), rows)})
     if collector:
         collector.collect(outputs)
     if commit:
@@ -96,7 +97,7 @@ def test_what_an_unfinished_step_has_seen_again_stays(state, clock, collector):
 def test_nothing_is_expired_before_a_payment_tells_the_time(state, clock, collector):
     step(state, {1: 1})
     clock.now = 10
-    outputs = Outputs(changed={0: ([], np.zeros(0, dtype=np.int64))})
+    outputs = Outputs(changed={0: (as_keys([]), np.zeros(0, dtype=np.int64))})
     state.begin()
     collector.collect(outputs)
     assert outputs.deleted == {}

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.keys import as_keys
 from stream.changelog import Checkpoint
 from stream.errors import Retry, Stop
 from stream.keyed_state import DirectoryLock, KeyedState
@@ -36,7 +37,7 @@ def make_state(counting, tmp_path):
 def add_one(state: KeyedState, keys: list[bytes], source_offset: int) -> None:
     """A step that counts each key once more and is committed."""
     step = state.begin()
-    rows = state.rows(0, keys)
+    rows = state.rows(0, as_keys(keys))
     state.records["count"][rows] += 1
     state.persist(0, list(zip(keys, state.encode(rows), strict=True)), Checkpoint(source_offset, source_offset, TOPIC))
     state.keep(step)
@@ -44,7 +45,7 @@ def add_one(state: KeyedState, keys: list[bytes], source_offset: int) -> None:
 
 def counts(state: KeyedState, keys: list[bytes]) -> list[int]:
     step = state.begin()
-    found = state.records["count"][state.rows(0, keys)].tolist()
+    found = state.records["count"][state.rows(0, as_keys(keys))].tolist()
     state.keep(step)
     return found
 
@@ -67,7 +68,7 @@ def test_a_key_may_repeat_in_a_step(make_state):
     state = make_state()
     state.open(0)
     state.begin()
-    rows = state.rows(0, [key(1), key(2), key(1)])
+    rows = state.rows(0, as_keys([key(1), key(2), key(1)]))
     assert rows[0] == rows[2] != rows[1]
     state.close_all()
 
@@ -77,7 +78,7 @@ def test_a_failed_step_leaves_no_trace(make_state):
     state.open(0)
     add_one(state, [key(1)], 1)
     state.begin()
-    state.records["count"][state.rows(0, [key(1), key(2)])] += 5
+    state.records["count"][state.rows(0, as_keys([key(1), key(2)]))] += 5
     state.discard()
     assert counts(state, [key(1), key(2)]) == [1, 0]
     state.close_all()
@@ -89,7 +90,7 @@ def test_a_step_that_fails_takes_the_next_one_with_it(make_state):
     add_one(state, [key(1)], 1)
     for keys in ([key(1), key(2)], [key(1), key(3)]):
         state.begin()
-        state.records["count"][state.rows(0, keys)] += 5
+        state.records["count"][state.rows(0, as_keys(keys))] += 5
     state.discard()
     assert counts(state, [key(1), key(2), key(3)]) == [1, 0, 0]
     state.close_all()
@@ -99,11 +100,11 @@ def test_the_next_step_sees_what_an_unfinished_one_changed_and_neither_writes_th
     state = make_state()
     state.open(0)
     first = state.begin()
-    rows = state.rows(0, [key(1)])
+    rows = state.rows(0, as_keys([key(1)]))
     state.records["count"][rows] = 1
     encoded = state.encode(rows)
     second = state.begin()
-    state.records["count"][state.rows(0, [key(1)])] += 1
+    state.records["count"][state.rows(0, as_keys([key(1)]))] += 1
     state.persist(0, [(key(1), encoded[0])], Checkpoint(1, 1, TOPIC))
     state.keep(first)
     assert state.get(0, key(1)) == encoded[0]
@@ -155,7 +156,7 @@ def test_nothing_stays_in_memory_when_a_partition_is_opened_again(make_state):
     state.open(0)
     add_one(state, [key(1)], 1)
     state.begin()
-    state.records["count"][state.rows(0, [key(1)])] = 99  # what a step of unknown outcome may leave
+    state.records["count"][state.rows(0, as_keys([key(1)]))] = 99  # what a step of unknown outcome may leave
     state.open(0)
     assert counts(state, [key(1)]) == [1]
     state.close_all()
@@ -192,7 +193,7 @@ def check_whole(directory: Path, at_least: int) -> int:
     checkpoint = state.open(0)
     step = checkpoint.source_offset if checkpoint else 0
     state.begin()
-    values = state.records["value"][state.rows(0, [key(k) for k in range(200)])]
+    values = state.records["value"][state.rows(0, as_keys([key(k) for k in range(200)]))]
     state.close_all()
     assert set(values.tolist()) == {step}
     assert step >= at_least

@@ -99,12 +99,18 @@ def test_what_is_committed_is_there_with_its_offsets(producer, group, results, c
     for n in range(3):
         producer.begin()
         producer.send(results, b"k", b"%d" % n, headers=[("h", b"1")])
-        producer.send_bulk(results, [{"key": b"b", "value": b"bulk"}] * 2, partition=0)
+        producer.send_bulk(results, [{"key": b"b", "value": b"bulk", "partition": 0}] * 2)
+        producer.send_changes(changelog, [(b"a", b"changed"), (b"b", None)], partition=0)
         producer.send(changelog, b"c", b"%d" % n, partition=0, sent=places.append)
         producer.commit(group, group.at(n + 1))
     assert values(read_committed(results)) == [b"0", b"bulk", b"bulk", b"1", b"bulk", b"bulk", b"2", b"bulk", b"bulk"]
     stored = read_committed(changelog)
-    assert [message.offset() for message in stored] == places
+    assert [(message.key(), message.value()) for message in stored[-3:]] == [
+        (b"a", b"changed"),
+        (b"b", None),
+        (b"c", b"2"),
+    ]
+    assert [message.offset() for message in stored[2::3]] == places
     assert group.committed() == 3
 
 
