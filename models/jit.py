@@ -40,7 +40,11 @@ def compiled(function: F) -> F:
 
 @intrinsic
 def byte_at(typing, address):  # type: ignore[no-untyped-def]
-    """The byte in memory at an address. Arrays passed from function to function are counted, numbers are not."""
+    """The byte in memory at an address. Arrays passed from function to function are counted, numbers are not.
+
+    The array at an address must be an argument that Python holds: one made in compiled code is freed after its last use
+    by name.
+    """
     return types.int64(types.int64), _loading(8)
 
 

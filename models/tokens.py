@@ -81,7 +81,8 @@ class Tokeniser:
         prefixes = [self._prefix(kind).encode()[BLOCK:] for kind in kinds]
         words = np.array([np.frombuffer(prefix.ljust(PREFIX_BYTES, b"\0"), dtype="<u8") for prefix in prefixes])
         sizes = np.array([len(prefix) for prefix in prefixes])
-        _tokenise(data, spans, start, words, sizes, parts, columns, chosen, rows)
+        message = np.zeros(CHUNK, dtype=np.uint8)  # ours, so that it stays while only its address is used
+        _tokenise(data, spans, start, words, sizes, message, parts, columns, chosen, rows)
 
     def token(self, value: str, kind: Kind = "account") -> str:
         """One identifier's token as 32 hexadecimal digits."""
@@ -104,9 +105,9 @@ class Tokeniser:
 
 @compiled
 def _tokenise(
-    data: Any, spans: Any, start: Any, prefixes: Any, sizes: Any, parts: Any, columns: Any, chosen: Any, rows: Any
-) -> None:
-    message = np.zeros(CHUNK // 8, dtype=np.uint64)
+    data: Any, spans: Any, start: Any, prefixes: Any, sizes: Any, message: Any, parts: Any, columns: Any, chosen: Any,
+    rows: Any,
+) -> None:  # fmt: skip
     base, first, begin = data.ctypes.data, start.ctypes.data, np.int64(message.ctypes.data)
     for i in range(rows.shape[0]):
         for k in range(sizes.size if chosen[i] else 0):

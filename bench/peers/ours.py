@@ -6,6 +6,7 @@ Run by bench.peers.
 import gc
 import sys
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from bench.peers.job import Job
 from fraudstream.worker import SWITCH_INTERVAL_S, Running, WorkerSettings
 from models.calibration import probability_of
 from models.forest import Forest
+from models.keys import TOKEN_BYTES, as_keys
 from schemas.codec import encode
 from stream import logs
 from stream.batch_topic import Batch
@@ -55,10 +57,10 @@ class Reduced:
         at = np.empty(len(payments), dtype=np.int64)
         for partition in np.unique(batch.partitions).tolist():
             mine = np.flatnonzero(batch.partitions == partition)
-            mine_keys = [keys[i] for i in mine.tolist()]
-            at[mine] = self.state.rows(partition, mine_keys)
+            accounts = as_keys([blake2b(keys[i], digest_size=TOKEN_BYTES).digest() for i in mine.tolist()])
+            at[mine] = self.state.rows(partition, accounts)
             touched, first = np.unique(at[mine], return_index=True)
-            outputs.changed[partition] = ([mine_keys[i] for i in first.tolist()], touched)
+            outputs.changed[partition] = (accounts[first], touched)
         features = judge(rows_of(payments), self.state.records, at)
         scores = probability_of(self.forest.margin(features).astype(np.float64))
         outputs.bulk[self.alerts] = [
