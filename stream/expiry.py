@@ -17,6 +17,8 @@ from models.keys import as_bytes
 from stream.keyed_state import KeyedState
 from stream.step import Outputs
 
+LOOK_EVERY_S = 1.0
+"""One partition is looked at, at most so often: each look costs some milliseconds, however few keys it is for."""
 LastSeen = Callable[[NDArray[np.void]], NDArray[np.int64]]
 """Epoch ms of when each record's subject was last seen, by event time."""
 
@@ -41,6 +43,7 @@ class _Pass:
     newest_ms: int = 0
     after: bytes = b""
     not_before: float = 0.0
+    looked_at: float = 0.0
 
 
 class Collector:
@@ -63,17 +66,23 @@ class Collector:
     def collect(self, outputs: Outputs) -> None:
         """Add to what a step makes the expired keys of its partitions, as many as it is time to look for."""
         now = self._clock()
-        limit = int(min(self._settings.keys_per_step, (now - self._looked_at) * self._settings.keys_per_s))
-        if limit < 1:
+        if now - self._looked_at < LOOK_EVERY_S:
             return
-        self._looked_at = now
-        share = max(1, limit // max(1, len(outputs.changed)))
+        due = []
         for partition, (_, rows) in outputs.changed.items():
             place = self._passes.setdefault(partition, _Pass())
-            place.newest_ms = max(place.newest_ms, int(self._last_seen(self._state.records[rows]).max(initial=0)))
-            if now >= place.not_before and (expired := self._look(partition, place, share, now)):
-                outputs.deleted[partition] = expired
-                outputs.counts["expired"] = outputs.counts.get("expired", 0) + len(expired)
+            place.newest_ms = max(place.newest_ms, int(self._last_seen(self._state.records)[rows].max(initial=0)))
+            if now >= place.not_before and self._state.scan_is_cheap(partition):
+                due.append(partition)
+        if not due:
+            return
+        partition = min(due, key=lambda each: self._passes[each].looked_at)
+        place = self._passes[partition]
+        limit = int(min(self._settings.keys_per_step, (now - self._looked_at) * self._settings.keys_per_s))
+        self._looked_at = place.looked_at = now
+        if expired := self._look(partition, place, limit, now):
+            outputs.deleted[partition] = expired
+            outputs.counts["expired"] = len(expired)
 
     def _look(self, partition: int, place: _Pass, limit: int, now: float) -> list[bytes]:
         keys, records = self._state.scan(partition, place.after, limit)

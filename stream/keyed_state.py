@@ -25,7 +25,7 @@ from stream.arena import Arena
 from stream.changelog import Change, Checkpoint
 from stream.errors import Retry, Stop
 from stream.logs import logger
-from stream.rocksdb import SharedMemory, is_damage, is_stall, open_database
+from stream.rocksdb import SharedMemory, in_memtables, in_order, is_damage, is_stall, open_database
 from stream.settings import StateSettings
 
 CHECKPOINT_KEY = b"checkpoint"
@@ -34,6 +34,8 @@ CLOSE_WITHIN_S = 15.0
 STALLED_S = 30.0
 """RocksDB may refuse writes for so long before the disk counts as unusable."""
 STALL_PAUSE_S = 0.002
+SCAN_SORTS = 5_000
+"""Records in memtables that a scan may sort: five milliseconds."""
 log = logger("state")
 
 
@@ -209,18 +211,22 @@ class KeyedState:
 
     def keys(self, partition: int) -> Iterator[bytes]:
         """Every key in a partition's database, the reserved ones too."""
-        return iter(self._databases[partition].keys())
+        return iter(self._databases[partition].keys(read_opt=in_order()))
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         """A value as it lies in the database."""
         value: bytes | None = self._database(partition).get(key)
         return value
 
+    def scan_is_cheap(self, partition: int) -> bool:
+        """Whether so little of a partition is in memtables that `scan` holds nobody up; so it is after each flush."""
+        return in_memtables(self._database(partition)) <= SCAN_SORTS
+
     def scan(self, partition: int, after: bytes, limit: int) -> tuple[Keys, NDArray[np.void]]:
         """At most `limit` keys behind `after`, in order, and their records as they lie in the database."""
         database = self._database(partition)
         try:
-            items = database.items(from_key=after + b"\0" if after else None)
+            items = database.items(from_key=after + b"\0" if after else None, read_opt=in_order())
             found = list(islice(((key, value) for key, value in items if key != CHECKPOINT_KEY), limit))
             keys = as_keys([key for key, _ in found], self.key_bytes)
             records = np.zeros(len(found), dtype=self._codec.dtype)

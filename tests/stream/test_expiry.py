@@ -34,18 +34,23 @@ def state(counting, tmp_path):
 
 
 def step(
-    state: KeyedState, seen: dict[int, int], collector: Collector | None = None, *, commit: bool = True
+    state: KeyedState,
+    seen: dict[int, int],
+    collector: Collector | None = None,
+    *,
+    commit: bool = True,
+    partition: int = 0,
 ) -> Outputs:
     """A step after which each key was last seen at a time; what it makes."""
     number = state.begin()
     keys = [key(k) for k in seen]
-    rows = state.rows(0, as_keys(keys))
+    rows = state.rows(partition, as_keys(keys))
     state.records["last"][rows] = list(seen.values())
-    outputs = Outputs(changed={0: (as_keys(keys), rows)})
+    outputs = Outputs(changed={partition: (as_keys(keys), rows)})
     if collector:
         collector.collect(outputs)
     if commit:
-        state.persist(0, list(zip(keys, state.encode(rows), strict=True)), Checkpoint(1, 1, TOPIC))
+        state.persist(partition, list(zip(keys, state.encode(rows), strict=True)), Checkpoint(1, 1, TOPIC))
         state.keep(number)
     return outputs
 
@@ -101,3 +106,32 @@ def test_nothing_is_expired_before_a_payment_tells_the_time(state, clock, collec
     state.begin()
     collector.collect(outputs)
     assert outputs.deleted == {}
+
+
+def test_partitions_are_looked_at_in_turn(state, clock, collector):
+    state.open(1)
+    found: list[list[int]] = []
+    step(state, {1: 1})
+    step(state, {1: 1}, partition=1)
+    for clock.now in (1, 1.5, 2, 3):
+        outputs = Outputs()
+        number = state.begin()
+        for partition in (0, 1):
+            rows = state.rows(partition, as_keys([key(99)]))
+            state.records["last"][rows] = 1000
+            outputs.changed[partition] = (as_keys([key(99)]), rows)
+        collector.collect(outputs)
+        found.append(list(outputs.deleted))
+        state.keep(number)
+    assert found == [[0], [], [1], []]
+
+
+def test_a_partition_is_left_alone_while_much_of_it_is_not_on_disk(state, clock, collector, monkeypatch):
+    monkeypatch.setattr("stream.keyed_state.SCAN_SORTS", 10)
+    step(state, dict.fromkeys(range(20), 1))
+    clock.now = 10
+    assert step(state, {99: 1000}, collector).deleted == {}
+    state.close(0)
+    state.open(0)
+    clock.now = 20
+    assert len(step(state, {99: 1001}, collector).deleted[0]) == 20

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.keys import as_keys
+from models.keys import as_bytes, as_keys
 from stream.changelog import Checkpoint
 from stream.errors import Retry, Stop
-from stream.keyed_state import DirectoryLock, KeyedState
+from stream.keyed_state import CHECKPOINT_KEY, DirectoryLock, KeyedState
 from stream.settings import StateSettings
 
 TOPIC = b"t" * 16
@@ -136,6 +136,20 @@ def test_a_deleted_record_is_gone(make_state):
     state.close_all()
     state.open(0)
     assert counts(state, [key(1), key(2)]) == [0, 1]
+    state.close_all()
+
+
+def test_a_scan_finds_what_is_on_disk_and_what_is_not_in_order_of_keys(make_state):
+    state = make_state()
+    state.open(0)
+    add_one(state, [key(k) for k in range(0, 40, 2)], 1)
+    state.close(0)
+    state.open(0)
+    add_one(state, [key(k) for k in range(1, 40, 2)], 2)
+    found, records = state.scan(0, key(4), 10)
+    assert as_bytes(found) == [key(k) for k in range(5, 15)]
+    assert set(records["count"].tolist()) == {1}
+    assert [each for each in state.keys(0) if each != CHECKPOINT_KEY] == [key(k) for k in range(40)]
     state.close_all()
 
 
