@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.jit import compiled
+from models.jit import byte_at, compiled, copy_bytes
 from schemas.errors import NewerVersion
 
 Bytes = NDArray[np.uint8]
@@ -170,16 +170,16 @@ def _sizes(raw: Bytes, rows: Rows, head: int, layout: NDArray[np.int64]) -> NDAr
 def _pack(
     raw: Bytes, rows: Rows, version: int, head: int, layout: NDArray[np.int64], ends: NDArray[np.int64], out: Bytes
 ) -> None:
-    at = 0
+    records, begin = np.int64(raw.ctypes.data), np.int64(out.ctypes.data)
+    at = begin
     for i in range(rows.size):
-        record = raw[rows[i]]
-        out[at] = version
-        at += 1
-        out[at : at + head] = record[:head]
-        at += head
+        record = records + rows[i] * raw.shape[1]
+        out[at - begin] = version
+        copy_bytes(at + 1, record, head)
+        at += 1 + head
         for k in range(layout.shape[0]):
-            size = record[layout[k, 0]] * layout[k, 2]
-            out[at : at + size] = record[layout[k, 1] : layout[k, 1] + size]
+            size = byte_at(record + layout[k, 0]) * layout[k, 2]
+            copy_bytes(at, record + layout[k, 1], size)
             at += size
 
 
