@@ -18,7 +18,7 @@ from stream.keyed_state import KeyedState
 from stream.step import Outputs
 
 LOOK_EVERY_S = 1.0
-"""One partition is looked at, at most so often: each look costs some milliseconds, however few keys it is for."""
+"""A partition is looked at no sooner again: each look costs some milliseconds, however few keys it is for."""
 LastSeen = Callable[[NDArray[np.void]], NDArray[np.int64]]
 """Epoch ms of when each record's subject was last seen, by event time."""
 
@@ -40,10 +40,10 @@ class ExpirySettings:
 class _Pass:
     """Where in a partition the looking is."""
 
+    looked_at: float
     newest_ms: int = 0
     after: bytes = b""
     not_before: float = 0.0
-    looked_at: float = 0.0
 
 
 class Collector:
@@ -61,28 +61,30 @@ class Collector:
         self._settings = settings
         self._clock = clock
         self._passes: dict[int, _Pass] = {}
-        self._looked_at = clock()
+        self._started = clock()
 
     def collect(self, outputs: Outputs) -> None:
-        """Add to what a step makes the expired keys of its partitions, as many as it is time to look for."""
+        """Add to what a step makes the expired keys of one of its partitions, as many as it is time to look for."""
         now = self._clock()
-        if now - self._looked_at < LOOK_EVERY_S:
-            return
-        due = []
-        for partition, (_, rows) in outputs.changed.items():
-            place = self._passes.setdefault(partition, _Pass())
-            place.newest_ms = max(place.newest_ms, int(self._last_seen(self._state.records)[rows].max(initial=0)))
-            if now >= place.not_before and self._state.scan_is_cheap(partition):
-                due.append(partition)
+        for partition in outputs.changed.keys() - self._passes.keys():
+            self._passes[partition] = _Pass(self._started)
+        due = [partition for partition in outputs.changed if self._is_due(partition, now)]
         if not due:
             return
         partition = min(due, key=lambda each: self._passes[each].looked_at)
         place = self._passes[partition]
-        limit = int(min(self._settings.keys_per_step, (now - self._looked_at) * self._settings.keys_per_s))
-        self._looked_at = place.looked_at = now
-        if expired := self._look(partition, place, limit, now):
+        _, rows = outputs.changed[partition]
+        place.newest_ms = max(place.newest_ms, int(self._last_seen(self._state.records)[rows].max(initial=0)))
+        share = (now - place.looked_at) * self._settings.keys_per_s / len(self._passes)
+        place.looked_at = now
+        if expired := self._look(partition, place, max(1, int(min(self._settings.keys_per_step, share))), now):
             outputs.deleted[partition] = expired
             outputs.counts["expired"] = len(expired)
+
+    def _is_due(self, partition: int, now: float) -> bool:
+        place = self._passes[partition]
+        at_rest = now < max(place.not_before, place.looked_at + LOOK_EVERY_S)
+        return not at_rest and self._state.scan_is_cheap(partition)
 
     def _look(self, partition: int, place: _Pass, limit: int, now: float) -> list[bytes]:
         keys, records = self._state.scan(partition, place.after, limit)

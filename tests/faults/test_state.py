@@ -273,7 +273,7 @@ def test_expired_payers_are_collected_and_nothing_else_changes(make_bank, stream
     judged(bank, before)
     worker = bank.worker(env=SESSION)
     worker.wait_ready()
-    for part in now.iter_slices(300):  # one step after another, each of which looks at some keys
+    for part in now.iter_slices(100):  # one step after another, each of which looks at one partition
         bank.publish(part)
     bank.finish()
     assert worker.metric("expired_payers_total") == before["payer"].n_unique()
