@@ -1,4 +1,4 @@
-"""The wire: the one module that knows records are JSON.
+"""The wire: the module that says what a record is, in JSON. `models.payment_reader` knows it too, for payments only.
 
 Another encoding (Avro framed for a schema registry) would join here, told apart by its first byte: a JSON
 record starts with `{` or white space, a framed one with 0.
