@@ -34,6 +34,21 @@ def summary(values: NDArray[np.float64]) -> dict[str, float | int]:
     return {"count": values.size, **shown, "max": round(float(values.max()), 2)}
 
 
+def histogram(values: NDArray[np.float64]) -> dict[str, list[float]]:
+    """How many values lie in each of ten steps a decade, from the one with the least to the one with the greatest.
+
+    `from` is each step's lower end, `count` how many; what is below 0.1 counts as 0.1.
+    """
+    steps = np.floor(np.log10(np.maximum(values, 0.1)) * 10).astype(np.int64)
+    if not steps.size:
+        return {"from": [], "count": []}
+    shown = np.arange(steps.min(), steps.max() + 1)
+    return {
+        "from": [round(float(10 ** (step / 10)), 3) for step in shown],
+        "count": np.bincount(steps - shown[0], minlength=shown.size).tolist(),
+    }
+
+
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Median and range of runs."""
     return {"median": float(median(values)), "lowest": float(min(values)), "highest": float(max(values))}

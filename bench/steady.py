@@ -13,7 +13,7 @@ from typing import Any
 from bench.backlog import STALL_S, worker_options
 from bench.environment import ROOT
 from bench.errors import BenchError
-from bench.figures import latencies_ms, slope, summary
+from bench.figures import histogram, latencies_ms, slope, summary
 from bench.listener import AlertListener
 from bench.lists import load_lists
 from bench.place import PARTITIONS, Place, Progress, fresh_place
@@ -42,9 +42,15 @@ class Sample:
 
 
 def run_steady(
-    running: LocalBroker, world: World, name: str, rate: float, seconds: float, options: Mapping[str, object]
+    running: LocalBroker,
+    world: World,
+    name: str,
+    rate: float,
+    seconds: float,
+    options: Mapping[str, object],
+    dropped_s: float = DROPPED_S,
 ) -> dict[str, Any]:
-    """Payments at `rate` a second for `seconds`; returns latencies and lag."""
+    """Payments at `rate` a second for `seconds`; returns latencies, but for the first `dropped_s`, and lag."""
     with tempfile.TemporaryDirectory(prefix="fraudstream-bench-") as home, fresh_place(running, name) as place:
         load_lists(place, world)
         with (
@@ -58,12 +64,14 @@ def run_steady(
         received_ns, scheduled_ms, repeated = listener.arrivals()
     assert metrics is not None
     alerts = metrics.total("alerts_total")
+    latencies = latencies_ms(received_ns, scheduled_ms, int(sent["first_ms"]), dropped_s)
     return {
         "rate": rate,
         "seconds": seconds,
         "generator": sent,
-        "latency_ms": summary(latencies_ms(received_ns, scheduled_ms, int(sent["first_ms"]), DROPPED_S)),
-        "dropped_s": DROPPED_S,
+        "latency_ms": summary(latencies),
+        "histogram": histogram(latencies),
+        "dropped_s": dropped_s,
         "alerts": int(alerts),
         "alerts_share": round(alerts / sent["payments"], 5),
         "alerts_received": len(received_ns),

@@ -149,6 +149,25 @@ def _guarantees(result: Result) -> Iterator[Table]:
     yield Table(title, ["", "exactly once", "at least once"], rows)
 
 
+def _latency(result: Result) -> Iterator[Table]:
+    names = ("p50", "p99", "p99.9", "max")
+    rows = [
+        [
+            f"{run['rate']:,.0f}, {run['guarantee'].replace('_', ' ')}",
+            *(figure(run["latency_ms"].get(name)) for name in (*names, "count")),
+            *(
+                figure(value)
+                for value in (run["mean_step"], run["generator"]["late"], run["generator"]["worst_late_ms"])
+            ),
+            figure(run["lag_growth_per_s"]),
+        ]
+        for run in result["runs"]
+    ]
+    late = f"sent over {result['runs'][0]['generator']['late_means_ms']:g} ms late"
+    head = ["payments/s", *(f"{name}, ms" for name in names), "alerts", "step", late, "latest, ms", "lag growth/s"]
+    yield Table("Latency of alerts, from the scheduled time of their payments", head, rows)
+
+
 def _damaged(result: Result) -> Iterator[Table]:
     columns = ("sent", "decided", "set_aside", "lost", "repeated", "misplaced", "changed", "wrong_headers", "codes")
     rows = [[each["kind"].replace("_", " "), *(figure(each[name]) for name in columns)] for each in result["kinds"]]
@@ -343,6 +362,7 @@ def _set_up(participant: Result) -> Iterator[tuple[str, str]]:
 _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "throughput": _throughput,
     "peers": _peers,
+    "latency": _latency,
     "guarantees": _guarantees,
     "damaged": _damaged,
     "determinism": _determinism,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -117,8 +117,15 @@ def _train(history: Path, out: Path) -> None:
     fraudstream("train", "--data", history, "--out", out, "--name", "bench", *size)
 
 
-def _threshold(payments: Path, model: Path) -> int:
-    """The highest score that `FLAGGED_SHARE` of the payments reach, the payers being unknown at their beginning."""
+def flagging(world: World, share: float) -> World:
+    """The same world with its alert threshold put so that about this share of the payments is flagged."""
+    policy = world.policy.with_name(f"policy-{world.count}-{share:g}.toml")
+    made(policy, lambda at: at.write_text(f"alert_score = {_threshold(world.payments, world.model, share)}\n"))
+    return replace(world, policy=policy)
+
+
+def _threshold(payments: Path, model: Path, share: float = FLAGGED_SHARE) -> int:
+    """The highest score that a share of the payments reaches, the payers being unknown at their beginning."""
     from models.bundle import Bundle
     from models.history import featurise
     from models.scoring import Scorer
@@ -127,4 +134,4 @@ def _threshold(payments: Path, model: Path) -> int:
     with progress("finding the threshold", sent.height) as advance:
         features = featurise(sent, progress=advance).features
     score = Scorer(Bundle.load(model)).score(features).score
-    return int(np.quantile(score, 1 - FLAGGED_SHARE, method="lower"))
+    return int(np.quantile(score, 1 - share, method="lower"))

@@ -1,7 +1,8 @@
 """The rates as a picture: a bar for each participant, its median, with a line over the range of its runs."""
 
-import io
 from typing import Any
+
+from bench.charts import svg
 
 NAMES = ("ours", "streams", "quix", "faust")
 COLOURS = {"ours": "#1f6f8b", "whole": "#7fb3c4"}
@@ -22,16 +23,10 @@ def bars(result: dict[str, Any]) -> list[tuple[str, str, dict[str, float]]]:
 
 
 def picture(result: dict[str, Any]) -> str:
-    """As SVG; the same result gives the same bytes."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
+    """As SVG."""
     shown = bars(result)
-    with mpl.rc_context({"svg.hashsalt": "peers", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(8, 0.6 + 0.55 * len(shown)), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.subplots()
+
+    def draw(axes: Any) -> None:
         places = range(len(shown))
         medians = [rate["median"] for _, _, rate in shown]
         reach = [
@@ -48,7 +43,5 @@ def picture(result: dict[str, Any]) -> str:
         axes.margins(x=0.12)
         axes.set_xlabel("payments a second: median, and range of the runs")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.spines[["top", "right"]].set_visible(False)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+    return svg(draw, height=0.6 + 0.55 * len(shown))

@@ -1,0 +1,46 @@
+"""Results as pictures for the documentation: SVG, of the same bytes for the same result."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+GUARANTEES = {"exactly_once": "-", "at_least_once": ":"}
+
+
+def svg(draw: Callable[[Any], None], height: float) -> str:
+    """What `draw` draws on matplotlib's axes, 8 inches wide."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.family": "sans-serif"}):
+        figure = Figure(figsize=(8, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.subplots()
+        draw(axes)
+        axes.spines[["top", "right"]].set_visible(False)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def latencies(result: dict[str, Any]) -> str:
+    """Share of the alerts in each of ten steps a decade, a line for each rate and guarantee."""
+
+    def draw(axes: Any) -> None:
+        rates = list(dict.fromkeys(run["rate"] for run in result["runs"]))
+        for run in result["runs"]:
+            steps, counts = run["histogram"]["from"], run["histogram"]["count"]
+            axes.stairs(
+                [100 * count / sum(counts) for count in counts],
+                [*steps, steps[-1] * 10**0.1],
+                color=f"C{rates.index(run['rate'])}",
+                linestyle=GUARANTEES[run["guarantee"]],
+                label=f"{run['rate']:,.0f}/s, {run['guarantee'].replace('_', ' ')}",
+            )
+        axes.set_xscale("log")
+        axes.set_xlabel("from the scheduled time of a payment to its alert at a consumer, ms")
+        axes.set_ylabel("% of the alerts")
+        axes.legend(frameon=False)
+
+    return svg(draw, height=4)
