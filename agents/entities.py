@@ -44,7 +44,7 @@ class Entities:
             touched, first = np.unique(rows, return_index=True)
             outputs.changed[partition] = (keys[first], touched)
             changed, values = entity_state.publishable(self.state.records, touched)
-            published = activity[first[changed]]
+            published = activity.take(first[changed])
             news = to_records(published["kind"], published["token"], values[changed])
             outputs.bulk.setdefault(self.risk_topic, []).extend(
                 {"key": record_key(risk.kind, risk.token), "value": encode(risk)} for risk in news

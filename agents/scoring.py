@@ -157,7 +157,7 @@ class Scoring:
         """What the payments say about payees, devices and SIMs; a duplicate or a redo says nothing new."""
         counted = np.flatnonzero(status & (DUPLICATE | REDO) == 0)
         payer_known = self.risk.may_know(entity_keys(1, payments.tokens("payer")))
-        activity = activity_of(payments.rows[counted], status[counted], payer_known[counted])
+        activity = activity_of(payments.rows.take(counted), status[counted], payer_known[counted])
         parts = split_activity(activity, self.activity_partitions)
         outputs.bulk[self.topics.entity_activity] = [
             {"key": None, "value": value, "partition": partition} for partition, value in parts

@@ -48,17 +48,20 @@ class KeyIndex:
     """The row of each partition's keys, at most one a row. Not for use by two threads at once."""
 
     def __init__(self, capacity: int, width: int) -> None:
+        self._width = width
         self._words = np.zeros((capacity, _words(0, np.zeros((0, width), dtype=np.uint8)).shape[1]), dtype=np.uint64)
         self._slots = _slots(capacity)
 
     def find(self, partition: int, keys: Keys) -> Rows:
         """(n,) rows of `keys`, `NONE` for those not here."""
+        assert keys.shape[1] == self._width, "the index is of other keys"
         rows = np.empty(len(keys), dtype=np.int64)
         _find(self._slots, self._words, _words(partition, keys), rows)
         return rows
 
     def put(self, partition: int, keys: Keys, rows: Rows) -> None:
         """Set the rows of `keys`, which must be distinct and not here."""
+        assert keys.shape[1] == self._width, "the index is of other keys"
         self._words[rows] = _words(partition, keys)
         _put(self._slots, self._words, rows)
 
