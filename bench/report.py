@@ -74,6 +74,13 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "latency.svg",
             ),
             Section(
+                "regress",
+                "The parts of the hot path",
+                "The agents' pure parts in one process, without a broker: processor time, and that in units of a "
+                "reference loop which is measured in turn with them, so that figures of different machines and hours "
+                "compare. Run it again to see the ratio to the figures of this table.",
+            ),
+            Section(
                 "guarantees",
                 "Exactly once beside at least once",
                 "The whole job under both guarantees, in turns on one broker.",

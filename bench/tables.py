@@ -284,6 +284,15 @@ def _failover(result: Result) -> Iterator[Table]:
     yield Table("What the settings allow", ["", "s"], [[text, figure(value)] for text, value in parts])
 
 
+def _regress(result: Result) -> Iterator[Table]:
+    def row(name: str, part: Result) -> list[str]:
+        now, before = part["ratio"], part["baseline"]
+        return [name, figure(part["us"]), figure(now), figure(before), figure(now / before if before else None)]
+
+    head = ["", "µs a payment", "in reference loops", "baseline", "ratio"]
+    yield Table("Processor time of each part", head, [row(name, part) for name, part in result["parts"].items()])
+
+
 def _peers(result: Result) -> Iterator[Table]:
     everyone, settings = result["participants"], result["settings"]
     taking_part = [each for each in everyone.values() if each.get("runs")]
@@ -363,6 +372,7 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "throughput": _throughput,
     "peers": _peers,
     "latency": _latency,
+    "regress": _regress,
     "guarantees": _guarantees,
     "damaged": _damaged,
     "determinism": _determinism,

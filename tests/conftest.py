@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic, TopicMetadata
+from hypothesis import settings
 
 from stream.local_broker import LocalBroker
+
+settings.register_profile("untimed", deadline=None)  # a first call compiles, and machines are busy
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
