@@ -285,15 +285,18 @@ class Running:
         """Run until stopped; everything is closed afterwards, the newest first."""
         service = _Main(self)
         self._worker = ModeWorker(service, loglevel="warning", override_logging=False, redirect_stdouts=False)
+        code: object = 0
         try:
             self._worker.execute_from_commandline()
-        except SystemExit:
-            pass  # how mode ends a worker; the outcome is in `_failure`
+        except SystemExit as ended:
+            code = ended.code  # how mode ends a worker
         finally:
             for end in reversed(self._ends):
                 end()
         if self._failure is not None:
             raise self._failure
+        if code or service.crashed:
+            raise Stop("the worker ended by an error that it does not know", hint="see the traceback above")
 
     async def start(self, service: Service) -> None:
         """Read the tables to their end, then take part in the groups: nothing is judged without them."""
