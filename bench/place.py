@@ -44,11 +44,11 @@ class Place:
 
 
 @contextmanager
-def fresh_place(running: LocalBroker, name: str) -> Iterator[Place]:
+def fresh_place(running: LocalBroker, name: str, partitions: int = PARTITIONS) -> Iterator[Place]:
     """New topics under the prefix `name-`, deleted afterwards."""
     kafka = KafkaSettings(running.bootstrap_servers, app=name)
     place = Place(kafka, f"{name}-", Topics.named(prefix=f"{name}-", app=name))
-    create_topics(kafka, place.topics, partitions=PARTITIONS)
+    create_topics(kafka, place.topics, partitions=partitions)
     try:
         yield place
     finally:

@@ -74,6 +74,13 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "latency.svg",
             ),
             Section(
+                "scale",
+                "More payers, partitions, workers",
+                "A small world cloned: each payer stands for many, with the same history under names of their own. "
+                "Their records are restored from the changelog, then a backlog is judged whose payers are chosen at "
+                "random from all. Two workers share the machine's cores with the broker.",
+            ),
+            Section(
                 "regress",
                 "The parts of the hot path",
                 "The agents' pure parts in one process, without a broker: processor time, and that in units of a "

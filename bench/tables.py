@@ -284,6 +284,32 @@ def _failover(result: Result) -> Iterator[Table]:
     yield Table("What the settings allow", ["", "s"], [[text, figure(value)] for text, value in parts])
 
 
+def _scale(result: Result) -> Iterator[Table]:
+    columns = (
+        ("payments/s", "rate"),
+        ("µs a payment", "us"),
+        ("alerts", "alerts"),
+        ("worker, processor s", "worker_cpu_s"),
+        ("peak memory, MiB", "worker_peak_rss_mib"),
+        ("payers in memory", "rows_in_memory"),
+        ("state on disk, MiB", "disk_mib"),
+    )
+    rows = [
+        [
+            f"{run['payers']:,} payers, {run['partitions']} partitions, {run['workers']} worker"
+            + ("s" if run["workers"] > 1 else ""),
+            *(figure(run[name]) for _, name in columns),
+        ]
+        for run in result["runs"]
+    ]
+    settings = result["settings"]
+    title = (
+        f"{settings['payments']:,} payments each; {settings['arena_rows']:,} payers at most in memory; a record has "
+        f"{settings['record_bytes']:,} bytes"
+    )
+    yield Table(title, ["", *(text for text, _ in columns)], rows)
+
+
 def _regress(result: Result) -> Iterator[Table]:
     def row(name: str, part: Result) -> list[str]:
         now, before = part["ratio"], part["baseline"]
@@ -373,6 +399,7 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "peers": _peers,
     "latency": _latency,
     "regress": _regress,
+    "scale": _scale,
     "guarantees": _guarantees,
     "damaged": _damaged,
     "determinism": _determinism,

@@ -1,0 +1,222 @@
+"""What a payment costs as the payers, the partitions and the workers become more.
+
+    python -m bench.scale --json bench/results/scale.json
+
+A small world is cloned: each of its payers stands for many, who have the same history, device and habits under names of
+their own. Their records lie on the changelog, and a worker restores them before it judges a backlog of payments by
+payers chosen at random from all: with more payers than rows in memory, most records come from disk. Takes about a
+quarter of an hour, 10 million payers need some 20 GB of disk.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from zlib import crc32
+
+import numpy as np
+import polars as pl
+import typer
+from confluent_kafka import Producer
+
+from bench import options
+from bench.backlog import follow, worker_options
+from bench.environment import environment
+from bench.errors import BenchError, run
+from bench.lists import load_lists
+from bench.place import PARTITIONS, Place, broker, fresh_place
+from bench.processes import Usage
+from bench.results import console, write
+from bench.tables import show
+from bench.worker import WorkerProcess
+from bench.world import World, prepare
+from fraudstream.progress import progress
+from models.arena import GrowingArena
+from models.batch import from_frame
+from models.engine import RISK, compute
+from models.payer_state import PAYER, PAYER_CODEC
+from models.tokens import Tokeniser
+from simulator.encode import encode
+from stream.changelog import POSITION_KEY, encode_position
+from stream.librdkafka import producer
+from stream.local_broker import LocalBroker
+from stream.settings import ProducerSettings, StateSettings
+
+BASE_PAYERS = 10_000
+HISTORY = 100_000
+"""Payments of the small world that make its payers' records."""
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+MIDDLE = 100_000
+PARTITION_COUNTS = (1, 4, 16, 64)
+TIMEOUT_S = 60.0
+STEP = 20_000
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What one run has."""
+
+    payers: int
+    partitions: int = PARTITIONS
+    workers: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"scale-{self.payers}-{self.partitions}-{self.workers}"
+
+
+def main(
+    payers: Annotated[list[int] | None, typer.Option(help="Payers; repeat for more sizes.")] = None,
+    partitions: Annotated[list[int] | None, typer.Option(help="Partitions of the topic; repeat for more.")] = None,
+    payments: options.Payments = 400_000,
+    seed: options.Seed = 1,
+    cache: options.Cache = options.CACHE,
+    json: options.Json = None,
+) -> None:
+    """Measure the cost of a payment over payers, partitions and workers."""
+    sizes, counts = payers or list(SIZES), partitions or list(PARTITION_COUNTS)
+    shapes = [Shape(size) for size in sizes]
+    shapes += [Shape(min(MIDDLE, max(sizes)), count) for count in counts]
+    shapes.append(Shape(min(MIDDLE, max(sizes)), PARTITIONS, workers=2))
+    small = SmallWorld(prepare(cache, HISTORY + payments, BASE_PAYERS, seed))
+    arena = StateSettings(Path()).arena_rows
+    result: dict[str, Any] = {
+        "benchmark": "scale",
+        **environment({"payments": payments, "arena_rows": arena, "record_bytes": small.record_bytes}),
+        "runs": [],
+    }
+    with broker() as running:
+        for shape in dict.fromkeys(shapes):
+            result["runs"].append(measure(running, small, shape))
+            console.print(f"{shape.name}: {result['runs'][-1]['rate']:,}/s", highlight=False)
+    show(result)
+    write(result, json)
+
+
+class SmallWorld:
+    """The world that is cloned: its payers' records after their history, and what they pay afterwards."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        everything = pl.concat(world.frames())
+        history, self.payments = everything.head(HISTORY), everything.slice(HISTORY)
+        self.tokeniser = Tokeniser.load(world.token_key)
+        past = from_frame(history, self.tokeniser)
+        arena = GrowingArena(PAYER)
+        rows = arena.rows(past.payer_keys)
+        nothing = np.full(len(past), np.nan, dtype=RISK)
+        compute(past.rows, arena.records, rows, nothing, np.zeros(len(past), dtype=np.uint8))
+        of_row = dict(zip(rows.tolist(), history["payer"].to_list(), strict=True))
+        self.payers = list(of_row.values())
+        self.records = PAYER_CODEC.encode(arena.records, np.array(list(of_row), dtype=np.int64))
+        self.record_bytes = round(float(np.mean([len(record) for record in self.records])))
+
+    def clones(self, payers: int) -> Iterator[tuple[list[str], list[bytes]]]:
+        """Names and records of so many payers, in parts."""
+        for first in range(0, payers, STEP):
+            numbers = range(first, min(payers, first + STEP))
+            names = [_clone(self.payers[n % len(self.payers)], n // len(self.payers)) for n in numbers]
+            yield names, [self.records[n % len(self.payers)] for n in numbers]
+
+    def backlog(self, payers: int) -> Iterator[pl.DataFrame]:
+        """The payments after the history, each by a clone of its payer chosen at random."""
+        chosen = np.random.default_rng(payers).integers(0, max(1, payers // len(self.payers)), self.payments.height)
+        names = [_clone(payer, n) for payer, n in zip(self.payments["payer"].to_list(), chosen.tolist(), strict=True)]
+        return self.payments.with_columns(pl.Series("payer", names)).iter_slices(STEP)
+
+
+def _clone(payer: str, number: int) -> str:
+    return f"{number}.{payer}"
+
+
+def measure(running: LocalBroker, small: SmallWorld, shape: Shape) -> dict[str, Any]:
+    """One run with everything fresh; returns its figures."""
+    with (
+        fresh_place(running, shape.name, shape.partitions) as place,
+        tempfile.TemporaryDirectory(prefix="fraudstream-bench-") as home,
+        ExitStack() as workers,
+    ):
+        load_lists(place, small.world)
+        fill(place, small, shape)
+        send(place, small, shape)
+        given = worker_options(small.world)
+        started = [
+            workers.enter_context(WorkerProcess(place, _made(Path(home, str(slot))), given | {"slot": slot}))
+            for slot in range(shape.workers)
+        ]
+        followed = follow(place, started[0], small.payments.height)
+        used = [worker.usage() for worker in started]
+        metrics = [worker.metrics() for worker in started]
+    seconds = followed.ended - followed.began
+    return {
+        "payers": shape.payers,
+        "partitions": shape.partitions,
+        "workers": shape.workers,
+        "rate": round(small.payments.height / seconds),
+        "us": round(seconds / small.payments.height * 1e6, 2),
+        "alerts": int(sum(each.total("alerts_total") for each in metrics if each)),
+        "worker_cpu_s": _sum(used),
+        "worker_peak_rss_mib": max(each.peak_rss_mib or 0.0 for each in used),
+        "disk_mib": round(sum(each.total("state_disk_bytes") for each in metrics if each) / 2**20),
+        "rows_in_memory": int(sum(each.total("state_rows_in_memory", agent="scoring") for each in metrics if each)),
+    }
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+def _sum(used: list[Usage]) -> float:
+    return round(sum(each.cpu_s or 0.0 for each in used), 2)
+
+
+def fill(place: Place, small: SmallWorld, shape: Shape) -> None:
+    """The clones' records on the changelog, as steps leave them."""
+    publisher = Producer(producer(place.kafka, ProducerSettings(transaction_timeout_ms=120_000), "fill"))
+    publisher.init_transactions(TIMEOUT_S)
+    with progress(f"filling the changelog of {shape.payers:,} payers", shape.payers) as advance:
+        for names, records in small.clones(shape.payers):
+            tokens = small.tokeniser.tokens([("account", names)])
+            keys = [tokens[at : at + 16] for at in range(0, len(tokens), 16)]
+            publisher.begin_transaction()
+            for partition, mine in _by_partition(names, shape.partitions):
+                batch = [{"key": keys[i], "value": records[i]} for i in mine]
+                batch.append({"key": POSITION_KEY, "value": encode_position(0)})
+                _produce(publisher, place.topics.scoring_changelog, batch, partition)
+            publisher.commit_transaction(TIMEOUT_S)
+            advance(len(names))
+
+
+def send(place: Place, small: SmallWorld, shape: Shape) -> None:
+    """The backlog, each payment on the partition of its payer's record."""
+    publisher = Producer(
+        {"bootstrap.servers": place.kafka.bootstrap_servers, "compression.type": "lz4", "linger.ms": 20}
+    )
+    with progress("publishing", small.payments.height) as advance:
+        for frame in small.backlog(shape.payers):
+            values, names = encode(frame), frame["payer"].to_list()
+            for partition, mine in _by_partition(names, shape.partitions):
+                batch = [{"key": names[i].encode(), "value": values[i]} for i in mine]
+                _produce(publisher, place.topics.transactions, batch, partition)
+            advance(frame.height)
+            if publisher.flush(TIMEOUT_S):
+                raise BenchError("the broker does not take the payments")
+
+
+def _by_partition(names: list[str], partitions: int) -> Iterator[tuple[int, list[int]]]:
+    """Which of the names belong on each partition."""
+    place = np.array([crc32(name.encode()) % partitions for name in names])
+    for partition in range(partitions):
+        yield partition, np.flatnonzero(place == partition).tolist()
+
+
+def _produce(publisher: Producer, topic: str, batch: list[dict[str, Any]], partition: int) -> None:
+    if batch and publisher.produce_batch(topic, batch, partition) != len(batch):
+        raise BenchError(f"{topic} could not be filled")
+
+
+if __name__ == "__main__":
+    run(main)
