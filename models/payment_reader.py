@@ -99,7 +99,7 @@ class Layout:
 
     def read(
         self, values: Sequence[bytes | None], keys: Sequence[bytes | None], rows: NDArray[np.float64]
-    ) -> tuple[NDArray[np.bool_], bytes, NDArray[np.int32]]:
+    ) -> tuple[NDArray[np.bool_], bytes, NDArray[np.int64]]:
         """Read records' values, which have to be keyed by their payers, into `rows` (n, columns).
 
         Which were read (n,); and, for those, a buffer and where in it the `STRINGS` lie (n, strings, 2): begin and
@@ -108,7 +108,7 @@ class Layout:
         text, ends = _joined(values)
         key_text, key_ends = _joined(keys)
         data, key_data = (np.frombuffer(joined, dtype=np.uint8) for joined in (text, key_text))
-        spans = np.empty((len(values), len(STRINGS), 2), dtype=np.int32)
+        spans = np.empty((len(values), len(STRINGS), 2), dtype=np.int64)
         read = np.zeros(len(values), dtype=np.bool_)
         _read(data, ends, key_data, key_ends, self.fields, self.slots, self.choices, rows, spans, read)
         return read, text, spans

@@ -64,7 +64,7 @@ class Tokeniser:
     def tokenise(
         self,
         data: NDArray[np.uint8],
-        spans: NDArray[np.int32],
+        spans: NDArray[np.int64],
         kinds: Sequence[Kind],
         parts: NDArray[np.int64],
         columns: NDArray[np.int64],
