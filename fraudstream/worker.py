@@ -332,7 +332,7 @@ class Running:
                     METRICS.lag.labels(source.agent, partition).set(lag)
             for name, state in self._states.items():
                 METRICS.state_rows.labels(name).set(state.rows_in_memory)
-                METRICS.state_disk.labels(name).set(state.disk_bytes())
+                METRICS.state_disk.labels(name).set(await asyncio.to_thread(state.disk_bytes))
                 METRICS.state_records.labels(name).set(state.estimated_records())
                 METRICS.standby_partitions.labels(name).set(len(self._standby.followed(name)))
                 METRICS.standby_lag.labels(name).set(self._standby.lag(name))
