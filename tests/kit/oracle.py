@@ -123,14 +123,21 @@ def _alerts(bank: Bank, expected: Expected, found: Found, exactly_once: bool) ->
     alerts = found.alerts.sort("at_partition", "at")
     first = alerts.unique(AT, keep="first", maintain_order=True)
     flagged = expected.judged.filter("flagged")
+    if not exactly_once:  # judged again, it may not be flagged any more
+        flagged = flagged.join(found.decisions.filter(~pl.col("flagged")), on=AT, how="anti", maintain_order="left")
     lost = flagged.join(first, on=AT, how="anti").height
     doubled = alerts.height - first.height if exactly_once else 0
+    # Where payments are judged again, each time under the entity risk of its moment, and a kill may come between an
+    # alert and its decision, only what came once of both says the same and in order.
+    due, settled = flagged, first
+    if not exactly_once:
+        due = expected.judged
+        for each in (found.decisions, alerts):
+            settled = settled.join(each.filter(pl.struct(AT).is_unique()), on=AT, how="semi", maintain_order="left")
     before = pl.col("offset").cum_max().shift().over("at_partition", "payer")
-    disordered = first.filter(pl.col("offset") < before).height
-    # A payment that is judged again may be flagged only then: its alert is one too many in `exactly_once` only.
-    due = flagged if exactly_once else pl.concat([flagged.select(AT), found.decisions.filter("flagged").select(AT)])
+    disordered = settled.filter(pl.col("offset") < before).height
     problems = list(_strays("alerts", first, due))
-    both = flagged.join(first, on=AT, suffix="_found", maintain_order="left")
+    both = flagged.join(settled, on=AT, suffix="_found", maintain_order="left")
     for name in ("transaction_id", "probability", "score", "decided_by", "rule"):
         problems += _differences(f"{name} of alerts", both, name)
     ids = [alert_id(bank.topics.transactions, *at) for at in first.select(AT).iter_rows()]
