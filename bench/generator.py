@@ -30,8 +30,10 @@ def load(directory: Path, count: int, skip: int = 0) -> tuple[list[bytes], list[
     keys: list[bytes] = []
     values: list[bytes] = []
     for frame in read_transactions(directory):
-        skipped, skip = min(skip, frame.height), max(0, skip - frame.height)
-        part = frame[skipped : skipped + count - len(keys)]
+        if skip >= frame.height:
+            skip -= frame.height
+            continue
+        part, skip = frame[skip : skip + count - len(keys)], 0
         keys += part["payer"].cast(pl.Binary).to_list()
         values += encode(part)
         if len(keys) >= count:
