@@ -123,8 +123,8 @@ def parts(world: World, home: Path) -> Iterator[Part]:
     values, keys, times = desk.values[:STEP], desk.keys[:STEP], np.zeros(STEP, dtype=np.int64)
     judged, _ = from_records(values, keys, times, desk.tokeniser)
     yield Part("JSON to columns", STEP, lambda _: from_records(values, keys, times, desk.tokeniser))
-    yield Part("a step of 8,000, computed", STEP, lambda batch: desk.judge(batch), lambda: desk.batch(STEP))
-    yield Part("a step of 100, computed", SMALL_STEP, lambda batch: desk.judge(batch), lambda: desk.batch(SMALL_STEP))
+    yield Part("a step of 8,000, computed", STEP, desk.judge, lambda: desk.batch(STEP))
+    yield Part("a step of 100, computed", SMALL_STEP, desk.judge, lambda: desk.batch(SMALL_STEP))
     features = np.random.default_rng(1).random((STEP, len(FEATURE_NAMES)), dtype=np.float32)
     yield Part("margins", STEP, lambda _: desk.scorer.score(features))
     yield Part("an explanation", 100, lambda _: desk.scorer.contributions(features[:100]))
@@ -132,8 +132,8 @@ def parts(world: World, home: Path) -> Iterator[Part]:
     rows = desk.payers.rows(0, payers)
     yield Part("finding payers in memory", STEP, lambda _: desk.payers.rows(0, payers))
     yield Part("packing records", rows.size, lambda _: desk.payers.encode(rows))
-    yield Part("a step's records to disk", STEP, lambda changes: desk.persist(changes), lambda: desk.changes(STEP))
-    yield Part("entities of a step of 8,000", STEP, lambda batch: desk.move_on(batch), lambda: desk.activity(STEP))
+    yield Part("a step's records to disk", STEP, desk.persist, lambda: desk.changes(STEP))
+    yield Part("entities of a step of 8,000", STEP, desk.move_on, lambda: desk.activity(STEP))
 
 
 class Desk:

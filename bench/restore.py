@@ -23,10 +23,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from bench import options
 from bench.backlog import STALL_S, send, worker_options
+from bench.changelog import Records, fill, records_after
 from bench.environment import environment
 from bench.errors import BenchError, run
 from bench.figures import spread
@@ -35,19 +36,15 @@ from bench.results import console, write
 from bench.tables import show
 from bench.worker import WorkerProcess
 from bench.world import World, prepare
-from fraudstream.progress import progress
-from models.arena import GrowingArena
 from models.batch import from_frame
-from models.engine import RISK, compute
-from models.payer_state import PAYER, PAYER_CODEC
+from models.payer_state import PAYER_CODEC
 from models.tokens import Tokeniser
 from schemas.decision import decode_decisions
-from stream.changelog import POSITION_KEY, encode_position
 from stream.keyed_state import KeyedState
-from stream.librdkafka import producer, reader
+from stream.librdkafka import reader
 from stream.local_broker import LocalBroker
 from stream.restore import Restorer
-from stream.settings import ConsumerSettings, ProducerSettings, RestoreSettings, StateSettings
+from stream.settings import ConsumerSettings, RestoreSettings, StateSettings
 
 POOL = 100_000
 """Payments that the records come from."""
@@ -84,7 +81,7 @@ def main(
 def measure(running: LocalBroker, world: World, records: Sequence[bytes], size: int, runs: int) -> dict[str, Any]:
     """Everything at one number of payers."""
     with fresh_place(running, f"restore-{size}") as place:
-        fill(place, records, size)
+        fill(place, steps(records, size), size)
         empty = [restore_empty(place, size) for _ in range(runs)]
         console.print(f"{size:,} payers from an empty disk: {[each['rate'] for each in empty]} records/s")
         send(place, world)
@@ -100,31 +97,18 @@ def measure(running: LocalBroker, world: World, records: Sequence[bytes], size: 
 def real_records(world: World) -> list[bytes]:
     """Payers' records after some payments each."""
     frames = list(itertools.islice(world.frames(), 1))
-    payments = from_frame(frames[0].head(POOL), Tokeniser.load(world.token_key))
-    arena = GrowingArena(PAYER)
-    rows = arena.rows(payments.payer_keys)
-    risk = np.full(len(payments), np.nan, dtype=RISK)
-    compute(payments.rows, arena.records, rows, risk, np.zeros(len(payments), dtype=np.uint8))
-    return PAYER_CODEC.encode(arena.records, np.unique(rows))
+    return records_after(from_frame(frames[0].head(POOL), Tokeniser.load(world.token_key)))
 
 
-def fill(place: Place, records: Sequence[bytes], size: int) -> None:
-    """A changelog as steps leave it, of a group that has committed nothing."""
-    publisher = Producer(producer(place.kafka, ProducerSettings(transaction_timeout_ms=120_000), "fill"))
-    publisher.init_transactions(TIMEOUT_S)
+def steps(records: Sequence[bytes], size: int) -> Iterator[dict[int, Records]]:
+    """So many records, over and over the given ones, under keys of their own."""
     pool = itertools.cycle(records)
-    with progress("filling the changelog", size) as advance:
-        for first in range(0, size, STEP):
-            count = min(STEP, size - first)
-            publisher.begin_transaction()
-            for partition in range(PARTITIONS):
-                share = count // PARTITIONS + (partition < count % PARTITIONS)
-                batch = [{"key": os.urandom(16), "value": next(pool)} for _ in range(share)]
-                batch.append({"key": POSITION_KEY, "value": encode_position(0)})
-                if publisher.produce_batch(place.topics.scoring_changelog, batch, partition) != len(batch):
-                    raise BenchError("the changelog could not be filled")
-            publisher.commit_transaction(TIMEOUT_S)
-            advance(count)
+    for first in range(0, size, STEP):
+        count = min(STEP, size - first)
+        shares = [count // PARTITIONS + (partition < count % PARTITIONS) for partition in range(PARTITIONS)]
+        yield {
+            partition: [(os.urandom(16), next(pool)) for _ in range(share)] for partition, share in enumerate(shares)
+        }
 
 
 def restore_empty(place: Place, size: int) -> dict[str, float]:

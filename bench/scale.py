@@ -23,6 +23,7 @@ from confluent_kafka import Producer
 
 from bench import options
 from bench.backlog import follow, worker_options
+from bench.changelog import TIMEOUT_S, Records, fill, produce, records_after
 from bench.environment import environment
 from bench.errors import BenchError, run
 from bench.lists import load_lists
@@ -33,16 +34,12 @@ from bench.tables import show
 from bench.worker import WorkerProcess
 from bench.world import World, prepare
 from fraudstream.progress import progress
-from models.arena import GrowingArena
 from models.batch import from_frame
-from models.engine import RISK, compute
-from models.payer_state import PAYER, PAYER_CODEC
+from models.keys import TOKEN_BYTES
 from models.tokens import Tokeniser
 from simulator.encode import encode
-from stream.changelog import POSITION_KEY, encode_position
-from stream.librdkafka import producer
 from stream.local_broker import LocalBroker
-from stream.settings import ProducerSettings, StateSettings
+from stream.settings import StateSettings
 
 BASE_PAYERS = 10_000
 HISTORY = 100_000
@@ -50,7 +47,6 @@ HISTORY = 100_000
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 MIDDLE = 100_000
 PARTITION_COUNTS = (1, 4, 16, 64)
-TIMEOUT_S = 60.0
 STEP = 20_000
 
 
@@ -103,14 +99,8 @@ class SmallWorld:
         everything = pl.concat(world.frames())
         history, self.payments = everything.head(HISTORY), everything.slice(HISTORY)
         self.tokeniser = Tokeniser.load(world.token_key)
-        past = from_frame(history, self.tokeniser)
-        arena = GrowingArena(PAYER)
-        rows = arena.rows(past.payer_keys)
-        nothing = np.full(len(past), np.nan, dtype=RISK)
-        compute(past.rows, arena.records, rows, nothing, np.zeros(len(past), dtype=np.uint8))
-        of_row = dict(zip(rows.tolist(), history["payer"].to_list(), strict=True))
-        self.payers = list(of_row.values())
-        self.records = PAYER_CODEC.encode(arena.records, np.array(list(of_row), dtype=np.int64))
+        self.records = records_after(from_frame(history, self.tokeniser))
+        self.payers = history["payer"].unique(maintain_order=True).to_list()
         self.record_bytes = round(float(np.mean([len(record) for record in self.records])))
 
     def clones(self, payers: int) -> Iterator[tuple[list[str], list[bytes]]]:
@@ -139,7 +129,7 @@ def measure(running: LocalBroker, small: SmallWorld, shape: Shape) -> dict[str, 
         ExitStack() as workers,
     ):
         load_lists(place, small.world)
-        fill(place, small, shape)
+        fill(place, steps(small, shape), shape.payers)
         send(place, small, shape)
         given = worker_options(small.world)
         started = [
@@ -173,21 +163,15 @@ def _sum(used: list[Usage]) -> float:
     return round(sum(each.cpu_s or 0.0 for each in used), 2)
 
 
-def fill(place: Place, small: SmallWorld, shape: Shape) -> None:
-    """The clones' records on the changelog, as steps leave them."""
-    publisher = Producer(producer(place.kafka, ProducerSettings(transaction_timeout_ms=120_000), "fill"))
-    publisher.init_transactions(TIMEOUT_S)
-    with progress(f"filling the changelog of {shape.payers:,} payers", shape.payers) as advance:
-        for names, records in small.clones(shape.payers):
-            tokens = small.tokeniser.tokens([("account", names)])
-            keys = [tokens[at : at + 16] for at in range(0, len(tokens), 16)]
-            publisher.begin_transaction()
-            for partition, mine in _by_partition(names, shape.partitions):
-                batch = [{"key": keys[i], "value": records[i]} for i in mine]
-                batch.append({"key": POSITION_KEY, "value": encode_position(0)})
-                _produce(publisher, place.topics.scoring_changelog, batch, partition)
-            publisher.commit_transaction(TIMEOUT_S)
-            advance(len(names))
+def steps(small: SmallWorld, shape: Shape) -> Iterator[dict[int, Records]]:
+    """The clones' records under their tokens, each on the partition of its clone's payments."""
+    for names, records in small.clones(shape.payers):
+        tokens = small.tokeniser.tokens([("account", names)])
+        keys = [tokens[at : at + TOKEN_BYTES] for at in range(0, len(tokens), TOKEN_BYTES)]
+        yield {
+            partition: [(keys[i], records[i]) for i in mine]
+            for partition, mine in _by_partition(names, shape.partitions)
+        }
 
 
 def send(place: Place, small: SmallWorld, shape: Shape) -> None:
@@ -200,7 +184,7 @@ def send(place: Place, small: SmallWorld, shape: Shape) -> None:
             values, names = encode(frame), frame["payer"].to_list()
             for partition, mine in _by_partition(names, shape.partitions):
                 batch = [{"key": names[i].encode(), "value": values[i]} for i in mine]
-                _produce(publisher, place.topics.transactions, batch, partition)
+                produce(publisher, place.topics.transactions, batch, partition)
             advance(frame.height)
             if publisher.flush(TIMEOUT_S):
                 raise BenchError("the broker does not take the payments")
@@ -211,11 +195,6 @@ def _by_partition(names: list[str], partitions: int) -> Iterator[tuple[int, list
     place = np.array([crc32(name.encode()) % partitions for name in names])
     for partition in range(partitions):
         yield partition, np.flatnonzero(place == partition).tolist()
-
-
-def _produce(publisher: Producer, topic: str, batch: list[dict[str, Any]], partition: int) -> None:
-    if batch and publisher.produce_batch(topic, batch, partition) != len(batch):
-        raise BenchError(f"{topic} could not be filled")
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ payments = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(payments, min_size=1, max_size=40))
 def test_our_compiled_features_are_those_of_the_plain_python(sent: list[dict[str, Any]]) -> None:
     plain: dict[str, reference.Record] = {}

@@ -13,7 +13,7 @@ def matrix(some):
     return np.frombuffer(b"".join(bytes([kind]) + token for kind, token in some), dtype=np.uint8).reshape(-1, 17)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(keys)
 def test_a_key_that_was_added_may_be_held(some):
     bloom = BloomFilter(bits_log2=12)

@@ -30,7 +30,7 @@ payments = st.builds(
     payee_code=some | st.sampled_from(["0000", "5411"]),
 )
 histories = st.lists(payments, min_size=1, max_size=60)
-relaxed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @relaxed

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.calibration import Calibration
@@ -21,7 +21,6 @@ outcomes = st.lists(st.tuples(st.integers(-6, 6), st.booleans()), min_size=2, ma
 )
 
 
-@settings(deadline=None)
 @given(rows=outcomes)
 def test_ranking_figures_are_scikit_learns_ties_included(rows):
     score, is_fraud = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])

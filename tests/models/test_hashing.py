@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import polars_hash as plh
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.hashing import BLOCK, CHUNK, MAX_XXH3, after_first_block, blake3, xxh3
@@ -27,7 +27,6 @@ def test_blake3_behind_a_common_first_block(length):
     assert halves.tobytes().hex() == whole[:32]
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.text(st.characters(codec="ascii"), min_size=1, max_size=MAX_XXH3))
 def test_xxh3_of_any_short_text(text):
     assert xxh3(placed(text).ctypes.data + 8, len(text)) == theirs([text])[0]

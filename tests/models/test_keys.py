@@ -52,11 +52,10 @@ class IndexMachine(RuleBasedStateMachine):
 
 
 TestAgainstADict = IndexMachine.TestCase
-TestAgainstADict.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAgainstADict.settings = settings(max_examples=100, stateful_step_count=40)
 
 
 @given(numbers=st.lists(st.integers(0, 9)), width=st.sampled_from(WIDTHS))
-@settings(deadline=None)
 def test_distinct_names_each_key_once_in_order(numbers, width):
     first, which = distinct(as_keys([key(k, width) for k in numbers], width))
     assert [numbers[i] for i in first] == list(dict.fromkeys(numbers))

@@ -20,7 +20,6 @@ from simulator.damage import DAMAGES, damage
 from simulator.encode import encode as encode_frame
 from simulator.simulation import Simulation
 
-relaxed = settings(deadline=None)  # the first call compiles
 EDIT = st.tuples(st.integers(0, 10_000), st.integers(0, 2), st.integers(0, 255))
 TOKENISER = Tokeniser(b"k" * 32, version=3)
 Parts = Sequence[bytes | None]
@@ -72,7 +71,6 @@ def test_any_order_and_any_white_space_is_read(separators, seed):
     assert_same(values, [b"asha@okbank"] * 2)
 
 
-@relaxed
 @given(st.lists(records_of(Transaction), min_size=1, max_size=8))
 def test_payments_within_every_limit_are_the_same(payments):
     assert_same([encode(payment) for payment in payments], [record_key(payment) for payment in payments])
@@ -107,7 +105,7 @@ def test_every_field_with_every_kind_of_value_is_the_same(field):
         assert_same([value, dumped(FULL)], [b"asha@okbank"] * 2)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(edits=st.lists(EDIT, min_size=1, max_size=4))
 @example(edits=[(0, 1, 0)])
 def test_bytes_changed_at_random_are_judged_alike(edits):
@@ -130,7 +128,6 @@ def test_a_record_cut_off_does_not_run_into_the_next(cut):
     assert_same([value[:cut], value[cut:], value], [b"asha@okbank"] * 3)
 
 
-@relaxed
 @given(st.floats(-90, 90))
 @example(5e-324)
 @example(8.98846567431158e-308)
@@ -139,7 +136,6 @@ def test_a_number_is_the_nearest_double(number):
     assert_same([value], [b"asha@okbank"])
 
 
-@relaxed
 @given(st.integers(-(10**17), 10**17), st.integers(1, 17))
 def test_long_decimals_are_rounded_as_they_should_be(digits, places):
     whole, fraction = divmod(abs(digits), 10**places)

@@ -10,7 +10,7 @@ from models.scoring import Scorer
 ARRAYS = ("margin", "probability", "score", "band")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cuts=st.sets(st.integers(1, 699), max_size=20))
 def test_the_batch_a_payment_came_in_never_changes_its_score(history, scorer, cuts):
     features = history.features[:700]

@@ -99,7 +99,7 @@ class ArenaMachine(RuleBasedStateMachine):
 
 
 TestAgainstADict = ArenaMachine.TestCase
-TestAgainstADict.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestAgainstADict.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 def test_a_step_that_needs_more_rows_than_there_are_says_what_to_change():
