@@ -8,10 +8,14 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic, TopicMetadata
 from hypothesis import settings
 
-from stream.local_broker import LocalBroker
+from stream.local_broker import BrokerSettings, LocalBroker
 
 settings.register_profile("untimed", deadline=None)  # a first call compiles, and machines are busy
 settings.load_profile("untimed")
+
+
+KEEP_ALL = {"log.retention.ms": "-1"}
+"""Of a broker: tests' payments carry fixed times of long ago, which the default retention deletes at its next round."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def broker() -> Iterator[LocalBroker]:
     """A real Kafka for the whole test session; started when the first test asks for it. See `bootstrap_servers`."""
-    with LocalBroker() as running:
+    with LocalBroker(BrokerSettings(properties=KEEP_ALL)) as running:
         yield running
 
 
