@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from agents.champion import Models
@@ -16,7 +15,8 @@ from models.fingerprint import fingerprints
 from models.policy import DECIDED_BY, Decisions
 from models.scoring import Scores
 from schemas.alert import Alert, Source, alert_id
-from schemas.decision import MAX_ROWS, DecisionMeta, encode_decisions
+from schemas.arrow_stream import Column, Strings
+from schemas.decision import MAX_ROWS, DecisionMeta, encode_columns
 
 FLAGS = ((engine.ID_CONFLICT, "id_conflict"), (engine.LATE, "late"), (engine.CLAMPED, "clamped"))
 """What an alert may say of its payment. A duplicate or a redo is never alerted."""
@@ -75,16 +75,16 @@ def decision_records(judged: Judged, list_version: str, topic: str) -> Iterator[
     """Source partition and record, for each partition of the batch."""
     models = judged.models
     order = np.argsort(judged.partitions, kind="stable")
-    frame = _frame(judged, order)
+    columns = _columns(judged, order)
     partitions, starts = np.unique(judged.partitions[order], return_index=True)
     for partition, begin, end in zip(partitions.tolist(), starts, [*starts[1:], order.size], strict=True):
         for start in range(begin, end, MAX_ROWS):
-            part = order[start : min(end, start + MAX_ROWS)]
+            stop = min(end, start + MAX_ROWS)
             meta = DecisionMeta(
                 topic=topic,
                 partition=partition,
-                first_offset=int(judged.offsets[part[0]]),
-                last_offset=int(judged.offsets[part[-1]]),
+                first_offset=int(judged.offsets[order[start]]),
+                last_offset=int(judged.offsets[order[stop - 1]]),
                 decided_at=judged.decided_at,
                 model=models.champion.bundle.ref,
                 challengers=[challenger.bundle.ref for challenger in models.challengers],
@@ -93,32 +93,27 @@ def decision_records(judged: Judged, list_version: str, topic: str) -> Iterator[
                 list_version=list_version,
                 catalogue_hash=CATALOGUE_HASH,
             )
-            yield partition, encode_decisions(meta, frame.slice(start, part.size))
+            yield partition, encode_columns(meta, columns, start, stop)
 
 
-def _frame(judged: Judged, order: NDArray[np.int64]) -> pl.DataFrame:
+def _columns(judged: Judged, order: NDArray[np.int64]) -> dict[str, Column]:
     """One row a payment, in this order, with the columns of `schemas.decision`."""
     payments, decisions = judged.payments, judged.decisions
     places = order.tolist()
-    return pl.DataFrame(
-        {
-            "offset": judged.offsets[order],
-            "transaction_id": [payments.ids[i] for i in places],
-            "payer_token": [payments.payer_keys[i].hex() for i in places],
-            "event_time": payments.rows["event_time"][order].astype(np.int64),
-            "features_hash": fingerprints(judged.features)[order],
-            "probability": judged.scores.probability[order],
-            "score": judged.scores.score[order],
-            "band": _named(judged.models.champion.bands, judged.scores.band[order]),
-            "flagged": decisions.flagged[order],
-            "decided_by": _named(DECIDED_BY, decisions.decided_by[order]),
-            "rule": _named(judged.models.decider.rule_names, decisions.rule[order]),
-            "status": judged.status[order],
-            **{f"challenger_{k}": values[order] for k, values in enumerate(judged.challenger_probabilities)},
-            **{f"risk_{name}": judged.risk[name][order] for name in judged.risk.dtype.names or ()},
-        }
-    )
-
-
-def _named(names: Sequence[str | None], codes: NDArray[np.uint8]) -> pl.Series:
-    return pl.Series(names, dtype=pl.String)[codes]  # `gather` would go through a query
+    payer_keys = payments.payer_keys
+    return {
+        "offset": judged.offsets[order],
+        "transaction_id": Strings.of([payments.ids[i] for i in places]),
+        "payer_token": Strings.of([payer_keys[i].hex() for i in places]),
+        "event_time": payments.rows["event_time"][order].astype(np.int64),
+        "features_hash": fingerprints(judged.features)[order],
+        "probability": judged.scores.probability[order],
+        "score": judged.scores.score[order],
+        "band": Strings.coded(judged.models.champion.bands, judged.scores.band[order]),
+        "flagged": decisions.flagged[order],
+        "decided_by": Strings.coded(DECIDED_BY, decisions.decided_by[order]),
+        "rule": Strings.coded(judged.models.decider.rule_names, decisions.rule[order]),
+        "status": judged.status[order],
+        **{f"challenger_{k}": values[order] for k, values in enumerate(judged.challenger_probabilities)},
+        **{f"risk_{name}": judged.risk[name][order] for name in judged.risk.dtype.names or ()},
+    }

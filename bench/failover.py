@@ -95,7 +95,7 @@ def failover(
     name = "standby" if standby else "no-standby"
     with (
         tempfile.TemporaryDirectory(prefix="fraudstream-bench-") as home,
-        fresh_place(running, name) as place,
+        fresh_place(running, name, entity_partitions=2) as place,
         AlertListener(place.kafka, place.topics.alerts, PARTITIONS) as listener,
         ExitStack() as stack,
     ):

@@ -14,6 +14,8 @@ from stream.settings import KafkaSettings
 from stream.topics import Topics, create_topics
 
 PARTITIONS = 4
+ENTITY_PARTITIONS = 1
+"""One worker has all of them."""
 REQUEST_TIMEOUT_S = 30.0
 PROPERTIES = {"log.segment.delete.delay.ms": "1000"}
 """What a run leaves is gone when the next one begins."""
@@ -44,11 +46,13 @@ class Place:
 
 
 @contextmanager
-def fresh_place(running: LocalBroker, name: str, partitions: int = PARTITIONS) -> Iterator[Place]:
+def fresh_place(
+    running: LocalBroker, name: str, partitions: int = PARTITIONS, entity_partitions: int = ENTITY_PARTITIONS
+) -> Iterator[Place]:
     """New topics under the prefix `name-`, deleted afterwards."""
     kafka = KafkaSettings(running.bootstrap_servers, app=name)
     place = Place(kafka, f"{name}-", Topics.named(prefix=f"{name}-", app=name))
-    create_topics(kafka, place.topics, partitions=partitions)
+    create_topics(kafka, place.topics, partitions=partitions, entity_partitions=entity_partitions)
     try:
         yield place
     finally:

@@ -124,7 +124,7 @@ def _clone(payer: str, number: int) -> str:
 def measure(running: LocalBroker, small: SmallWorld, shape: Shape) -> dict[str, Any]:
     """One run with everything fresh; returns its figures."""
     with (
-        fresh_place(running, shape.name, shape.partitions) as place,
+        fresh_place(running, shape.name, shape.partitions, shape.workers) as place,
         tempfile.TemporaryDirectory(prefix="fraudstream-bench-") as home,
         ExitStack() as workers,
     ):

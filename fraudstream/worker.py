@@ -49,6 +49,8 @@ TABLES_WITHIN_S = 600.0
 SWITCH_INTERVAL_S = 0.0005
 """How long one agent's thread may keep the interpreter from another's. With Python's 5 ms, a scoring step waits that
 long after each of its native calls while another agent is busy."""
+ENTITIES_GATHER_MS = 25
+"""No payment waits for the risk that follows from it, and each small step costs the broker a transaction."""
 EXPIRY_GRACE_MS = 30 * 86_400_000
 """A payer's record is deleted so long after the payer counts as unknown, by the newest payment of the partition."""
 
@@ -143,6 +145,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
         entities.state,
         topics.entities_changelog,
         partitions[topics.entities_changelog],
+        gather_ms=ENTITIES_GATHER_MS,
     )
     worker.agent(settings, "labels", topics.labels, lambda batch, _: labels.compute(batch))
 
@@ -206,10 +209,11 @@ class Running:
         state: KeyedState | None = None,
         changelog: str = "",
         partitions: int = 0,
+        gather_ms: int = 0,
     ) -> None:
         """One Faust agent over one topic: its source, its producer, its steps, and the restore of its state.
 
-        `partitions` is how many its changelog has.
+        `partitions` is how many its changelog has; `gather_ms` see `ConsumerSettings`.
         """
         exact = settings.producer.guarantee == "exactly_once"
         restorer = (
@@ -243,7 +247,8 @@ class Running:
                 state.close(partition)
                 self._standby.give_back(name, partition)
 
-        source = BatchTopic(self._app, topic, name, settings.kafka, settings.consumer, prepare=prepare, release=release)
+        consumer = replace(settings.consumer, gather_ms=gather_ms)
+        source = BatchTopic(self._app, topic, name, settings.kafka, consumer, prepare=prepare, release=release)
         producer = make_producer(settings.kafka, settings.producer, name, changelog or None)
         runner = StepRunner(
             source, producer, lambda batch: compute(batch, runner.redo(batch)), state=state, changelog=changelog

@@ -122,6 +122,7 @@ class BatchTopic(Service):
         self._not_before = 0.0
         self._serving = False
         self._held: list[Message] = []
+        self._not_full_before = 0.0
         self._lag: dict[int, int] = {}
         self._behind: dict[int, int] = {}
         """By partition, the lag when its preparation last asked."""
@@ -145,8 +146,9 @@ class BatchTopic(Service):
         assert self._consumer is not None, "subscribed in on_start"
         return self._consumer
 
-    def done(self) -> None:
-        """The agent has computed its batch: the next one may be fetched."""
+    def done(self, gather_s: float = 0.0) -> None:
+        """The agent has computed its batch: the next one may be fetched, and wait so long from now to fill."""
+        self._not_full_before = time.monotonic() + gather_s
         self._idle.set()
 
     def fail(self, error: StreamError) -> None:
@@ -271,7 +273,8 @@ class BatchTopic(Service):
         if self._failure is not None:
             raise self._failure
         if messages and self._settings.max_batch > 1:
-            messages += self.consumer.consume(self._settings.max_batch - 1, timeout=0)
+            gather_s = max(self._settings.gather_ms / 1000, self._not_full_before - time.monotonic())
+            messages += self.consumer.consume(self._settings.max_batch - 1, timeout=gather_s)
         if self._failure is not None:
             raise self._failure
         return self._batch(messages)

@@ -32,6 +32,8 @@ class ConsumerSettings:
 
     max_batch: int = 8_000
     """Records in one step at most."""
+    gather_ms: int = 0
+    """How long a batch that is not full waits for more: fewer and larger steps, a little later."""
     poll_ms: int = 100
     """How long a quiet consumer waits before it looks after its other duties."""
     fetch_queue_backoff_ms: int = 2

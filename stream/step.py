@@ -8,9 +8,11 @@
 5. Only then write RocksDB: the changed records and the checkpoint, at once for each partition.
 
 3 to 5 of a step overlap 1 and 2 of the next, no deeper: nothing of a step is produced before the one before is
-resolved. If 2 to 4 fail: abort, forget what this step and the next one touched, go back to the committed offsets; what
-was fetched before that is dropped. If 5 fails, nothing is lost: the checkpoint stays behind and the changelog brings
-the database forward.
+resolved. A batch is fetched as late as it can be without making its step later.
+
+If 2 to 4 fail: abort, forget what this step and the next one touched, go back to the committed offsets; what was
+fetched before that is dropped. If 5 fails, nothing is lost: the checkpoint stays behind and the changelog brings the
+database forward.
 """
 
 import asyncio
@@ -33,6 +35,10 @@ from stream.metrics import METRICS
 from stream.transactions import OutputProducer
 
 log = logger("step")
+SMOOTHING = 0.2
+"""Weight of the newest step in the averages of what steps take."""
+LONGEST_GATHER_S = 0.02
+"""A next batch waits no longer for the step that is being published, however slow that is."""
 STUCK_S = 120.0
 """Far beyond the timeouts of a commit, an abort and a new producer together."""
 
@@ -116,6 +122,8 @@ class StepRunner:
         self._failures = 0
         self._failing = False
         self._begun: float | None = None
+        self._compute_s = self._publish_s = 0.0
+        """Moving averages of what a step takes."""
         topic.settle = self.settle
 
     @property
@@ -172,7 +180,11 @@ class StepRunner:
                 self._in_flight = self._publisher.submit(self._publish, step)
                 self._publishing = asyncio.create_task(self._published(self._in_flight))
         finally:
-            self._topic.done()
+            self._topic.done(self._spare_s())
+
+    def _spare_s(self) -> float:
+        """How much longer publishing takes than computing: what arrives in this time still catches the next step."""
+        return min(LONGEST_GATHER_S, max(0.0, self._publish_s - self._compute_s))
 
     async def _in(self, thread: ThreadPoolExecutor, work: Callable[[Batch], Step], batch: Batch) -> Step:
         return await asyncio.get_running_loop().run_in_executor(thread, work, batch)
@@ -235,7 +247,9 @@ class StepRunner:
                 kept = {key for key, _ in here}
                 here += [(key, None) for key in expired if key not in kept]
         failpoint("computed", self._topic.agent)
-        return Step(number, batch, outputs, changes, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._compute_s += SMOOTHING * (seconds - self._compute_s)
+        return Step(number, batch, outputs, changes, seconds)
 
     # In the publishing thread
 
@@ -264,6 +278,7 @@ class StepRunner:
         self._persist(step, positions)  # 5
         failpoint("persisted", agent)
         times = (step.seconds, produced - started, committed - produced, time.perf_counter() - committed)
+        self._publish_s += SMOOTHING * (sum(times[1:]) - self._publish_s)
         METRICS.step(agent, len(batch), times)
         METRICS.made(step.outputs.counts, step.outputs.alerts, step.outputs.oldest_ms)
 

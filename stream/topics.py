@@ -75,28 +75,38 @@ class TopicState:
     created: bool = False
 
 
-def topic_specs(topics: Topics, partitions: int) -> list[TopicSpec]:
-    """Every topic with what it needs. Sources, their results and their changelogs share the number of partitions."""
-    if partitions < 1:
-        raise TopicError(f"{partitions} partitions are too few", hint="choose 1 or more")
+def topic_specs(topics: Topics, partitions: int, entity_partitions: int | None = None) -> list[TopicSpec]:
+    """Every topic with what it needs. Sources, their results and their changelogs share the number of partitions.
+
+    The topics of entities may have a number of their own: each step writes to all partitions of `entity-activity`, and
+    each costs its transaction time; as many as there are workers are enough.
+    """
+    entities = partitions if entity_partitions is None else entity_partitions
+    if min(partitions, entities) < 1:
+        raise TopicError(f"{min(partitions, entities)} partitions are too few", hint="choose 1 or more")
     return [
         TopicSpec(topics.transactions, partitions, _kept(days=7)),
         TopicSpec(topics.alerts, partitions, _kept(days=30)),
         TopicSpec(topics.decisions, partitions, _kept(days=30) | _wide()),
         TopicSpec(topics.dead_letter, partitions, _kept(days=30) | _wide()),  # whatever came, and its headers
-        TopicSpec(topics.entity_activity, partitions, _kept(days=7) | _wide()),
-        TopicSpec(topics.entity_risk, partitions, _compacted()),
+        TopicSpec(topics.entity_activity, entities, _kept(days=7) | _wide()),
+        TopicSpec(topics.entity_risk, entities, _compacted()),
         TopicSpec(topics.labels, partitions, _kept(days=90)),
         TopicSpec(topics.entity_lists, 1, _compacted()),  # one order for all changes
         TopicSpec(topics.scoring_changelog, partitions, _compacted()),
-        TopicSpec(topics.entities_changelog, partitions, _compacted()),
+        TopicSpec(topics.entities_changelog, entities, _compacted()),
     ]
 
 
 def create_topics(
-    kafka: KafkaSettings, topics: Topics | None = None, *, partitions: int = 4, replication_factor: int = 1
+    kafka: KafkaSettings,
+    topics: Topics | None = None,
+    *,
+    partitions: int = 4,
+    entity_partitions: int | None = None,
+    replication_factor: int = 1,
 ) -> list[TopicState]:
-    """Makes the missing topics; returns when every one has its leaders.
+    """Makes the missing topics; returns when every one has its leaders. See `topic_specs`.
 
     1. compare what exists; nothing is made when something does not fit
     2. create what is missing
@@ -104,7 +114,7 @@ def create_topics(
 
     Raises TopicError: brokers out of reach, rights missing, partitions or compaction of an existing topic unfit.
     """
-    specs = topic_specs(topics or Topics.named(app=kafka.app), partitions)
+    specs = topic_specs(topics or Topics.named(app=kafka.app), partitions, entity_partitions)
     client = _client(kafka)
     found = _partitions(client, kafka, [spec.name for spec in specs])
     existing = [spec for spec in specs if found[spec.name]]
@@ -181,8 +191,8 @@ def _check_partitions(specs: Iterable[TopicSpec], found: Mapping[str, int]) -> N
         if found[spec.name] != spec.partitions:
             raise TopicError(
                 f"topic {spec.name} has {found[spec.name]} partitions, asked for were {spec.partitions}",
-                hint=f"state is paired with its source partition by partition: use --partitions {found[spec.name]}, "
-                "or another --topic-prefix for topics of your own",
+                hint=f"state is paired with its source partition by partition: use --partitions {found[spec.name]} "
+                "(--entity-partitions for the topics of entities), or another --topic-prefix for topics of your own",
             )
 
 

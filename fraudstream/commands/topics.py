@@ -17,6 +17,16 @@ app = typer.Typer(help="Create or list the topics.", no_args_is_help=True)
 def create(
     bootstrap_servers: options.BootstrapServers = None,
     partitions: options.Partitions = None,
+    entity_partitions: Annotated[
+        int | None,
+        typer.Option(
+            "--entity-partitions",
+            min=1,
+            help="Of the topics of entities; as many as there are to be workers make the quickest alerts. "
+            "Default: as many as the others.",
+            show_default=False,
+        ),
+    ] = None,
     replication_factor: Annotated[
         int, typer.Option("--replication-factor", min=1, help="Copies of each partition; 3 on a cluster.")
     ] = 1,
@@ -36,6 +46,7 @@ def create(
             settings.kafka_settings(),
             names,
             partitions=settings.partitions,
+            entity_partitions=entity_partitions,
             replication_factor=replication_factor,
         )
     )

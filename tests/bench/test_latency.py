@@ -8,7 +8,7 @@ import pytest
 from bench.charts import latencies
 from bench.errors import BenchError
 from bench.figures import histogram
-from bench.latency import MOST_FLAGGED, _rates, _share
+from bench.latency import MOST_FLAGGED, USUAL_SHARE, _rates, _share
 from bench.tables import tables
 
 
@@ -28,9 +28,10 @@ def result() -> dict[str, Any]:
 
 
 def test_so_much_is_flagged_that_enough_alerts_are_measured() -> None:
-    assert _share(600_000, 10_000) * 600_000 >= 10_000
-    assert _share(10**9, 10_000) == 0.006  # never less than the job flags
-    assert _share(100, 10_000) == MOST_FLAGGED
+    assert _share(10_000, 60, 10_000) * 600_000 >= 10_000
+    assert _share(10**6, 1_000, 10_000) == USUAL_SHARE  # never less than the job flags
+    assert _share(5_000, 1, 10_000) == MOST_FLAGGED
+    assert _share(1_000, 60, 10_000) == USUAL_SHARE  # a quiet stream as it is
 
 
 def test_rates_that_are_no_numbers_are_refused() -> None:

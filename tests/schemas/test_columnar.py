@@ -12,13 +12,16 @@ from polars.testing import assert_frame_equal
 
 from models import engine
 from schemas.alert import ModelRef
+from schemas.arrow_stream import Strings
 from schemas.decision import (
     COLUMNS,
+    COMPRESSED_ROWS,
     MAX_ROWS,
     STATUS_FLAGS,
     DecisionMeta,
     decode_decisions,
     decode_meta,
+    encode_columns,
     encode_decisions,
     flags_of,
 )
@@ -67,6 +70,22 @@ def test_decisions_survive_the_wire(count):
     meta, found = decode_decisions(encode_decisions(META, rows(count)))
     assert meta == META
     assert_frame_equal(found, rows(count), check_exact=True)
+
+
+@pytest.mark.parametrize("count", [1, COMPRESSED_ROWS - 1, COMPRESSED_ROWS])
+def test_columns_are_written_as_the_frame_of_them(count):
+    frame = rows(count)
+    columns = {
+        each.name: Strings.coded([None, *each.unique()], np.zeros(count, dtype=np.uint8))
+        if each.null_count()
+        else Strings.of(each.to_list())
+        if each.dtype == pl.String
+        else each.to_numpy()
+        for each in frame
+    }
+    meta, found = decode_decisions(encode_columns(META, columns, 0, count))
+    assert meta == META
+    assert_frame_equal(found, decode_decisions(encode_decisions(META, frame))[1])
 
 
 def test_the_most_rows_fit_a_brokers_default_limit_even_when_nothing_compresses():

@@ -134,6 +134,25 @@ def test_a_lone_record_is_a_batch_of_its_own(kafka, make_topic, publish, tmp_pat
     asyncio.run(read())
 
 
+@pytest.mark.parametrize("asked", ["by its settings", "by the step before"])
+def test_a_batch_that_is_not_full_waits_for_more_where_that_is_asked(kafka, make_topic, publish, tmp_path, asked):
+    topic = make_topic()
+    always = asked == "by its settings"
+
+    async def read() -> None:
+        reader = Reader(kafka, topic, tmp_path, max_batch=3, gather_ms=60_000 if always else 0)
+
+        async def take() -> None:
+            reader.batches.done(gather_s=0.0 if always else 60.0)
+            for n in range(3):  # one batch, and the moment it is full
+                await asyncio.to_thread(publish, topic, [(b"k", b"%d" % n)], 0)
+            assert (await reader.next()).values == [b"0", b"1", b"2"]
+
+        await running(reader, take)
+
+    asyncio.run(read())
+
+
 def test_nothing_is_read_ahead_of_the_step_in_progress(kafka, numbered, tmp_path):
     async def read() -> None:
         reader = Reader(kafka, numbered, tmp_path, max_batch=100)

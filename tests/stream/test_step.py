@@ -22,7 +22,7 @@ from stream.keyed_state import KeyedState
 from stream.logs import configure
 from stream.restore import Restorer
 from stream.settings import ConsumerSettings, KafkaSettings, ProducerSettings, RestoreSettings, StateSettings
-from stream.step import Outputs, Patience, StepRunner
+from stream.step import LONGEST_GATHER_S, Outputs, Patience, StepRunner
 from stream.transactions import make_producer
 
 pytestmark = pytest.mark.broker
@@ -449,6 +449,22 @@ def test_another_worker_goes_on_with_an_empty_directory(make_stage, assert_exact
     second = make_stage(directory="second")
     finish(second)
     assert_exact(second)
+
+
+def test_a_next_batch_may_fill_for_as_long_as_publishing_lasts_longer_than_computing(make_stage, assert_exact):
+    stage = make_stage("exactly_once")
+    gathered: list[float] = []
+    done = stage.topic.done
+
+    def noted(gather_s: float) -> None:
+        gathered.append(gather_s)
+        done(gather_s)
+
+    stage.topic.done = noted
+    finish(stage)
+    assert gathered[0] == 0  # nothing was published yet
+    assert 0 < max(gathered) <= LONGEST_GATHER_S
+    assert_exact(stage)
 
 
 def test_patience_doubles_up_to_its_limit():

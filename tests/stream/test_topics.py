@@ -40,6 +40,16 @@ def test_source_results_and_changelogs_share_their_partitions(kafka, topics):
     assert {found[name] for name in paired} == {3}
 
 
+def test_the_topics_of_entities_may_have_a_number_of_their_own(kafka, topics):
+    create_topics(kafka, topics, partitions=3, entity_partitions=2)
+    found = {topic.name: topic.partitions for topic in list_topics(kafka, topics)}
+    assert {found[name] for name in (topics.entity_activity, topics.entity_risk, topics.entities_changelog)} == {2}
+    assert {found[name] for name in (topics.transactions, topics.decisions, topics.scoring_changelog)} == {3}
+    with pytest.raises(TopicError, match=r"entity-activity has 2 partitions, asked for were 3") as caught:
+        create_topics(kafka, topics, partitions=3)
+    assert "--entity-partitions" in caught.value.hint
+
+
 def test_only_the_missing_ones_are_made(kafka, topics, make_topic):
     make_topic(".transactions", partitions=2)
     made = {topic.name for topic in create_topics(kafka, topics, partitions=2) if topic.created}
