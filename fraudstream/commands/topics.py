@@ -22,7 +22,7 @@ def create(
         typer.Option(
             "--entity-partitions",
             min=1,
-            help="Of the topics of entities; as many as there are to be workers make the quickest alerts. "
+            help="Of the topics of entities; as many as there are to be workers are enough. "
             "Default: as many as the others.",
             show_default=False,
         ),
