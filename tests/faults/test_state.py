@@ -57,14 +57,17 @@ def said(bank: Bank, event: str) -> list[dict[str, Any]]:
 @pytest.mark.row(6)
 def test_killed_while_memtables_are_written_out_and_files_merged(make_bank, stream_of, full, row, seed):
     rng = random.Random(seed)
+    kills, payments = (25, 4_000) if full else (3, 2_000)
+    stream = pl.concat(stream_of((kills + 1) * payments))
     bank = make_bank()
-    bank.publish(*stream_of(100_000 if full else 8_000))
-    for _ in range(25 if full else 3):
+    for number in range(kills):
+        bank.publish(stream.slice(number * payments, payments))  # so that there is always work until the kill
         agent = rng.choice(("scoring", "scoring", "entities"))
         # How many steps the entities need depends on how fast they are: one there is always.
         step = 1 if agent == "entities" else rng.randint(2, 6 if full else 4)
         failpoint = f"{agent}/persisted:{step}=kill:{rng.uniform(0.2, 40):.1f}"
         bank.worker(failpoint=failpoint, env=TINY_MEMTABLES).wait_killed()
+    bank.publish(stream.slice(kills * payments))
     bank.worker(env=TINY_MEMTABLES)
     bank.finish(300)
     assert list(bank.home.glob("state/0/scoring/0/*.sst")), "files were written"
