@@ -25,7 +25,10 @@ def capacity(results: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     runs, steady = throughput["backlog"]["runs"], throughput["steady"]
     worker_us, broker_us = (_median_us(runs, name) for name in ("worker_cpu_s", "broker_cpu_s"))
     steady_us = steady["worker_cpu_s"] / steady["generator"]["payments"] * 1e6
-    yield_of_one = CORES * USED * 1e6 / steady_us
+
+    def workers(rate: float) -> int:
+        return math.ceil(rate * steady_us / 1e6 / (CORES * USED))
+
     costs = [
         ["a worker under a backlog", figure(worker_us)],
         [f"a worker at a steady {steady['rate']:,.0f}/s, in small steps, its start included", figure(steady_us)],
@@ -34,10 +37,10 @@ def capacity(results: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     rows: list[tuple[str, Callable[[int], float]]] = [
         ("cores of workers, in small steps", lambda rate: rate * steady_us / 1e6),
         ("cores of workers, in large steps", lambda rate: rate * worker_us / 1e6),
-        (f"workers of {CORES} cores at {USED:.0%}", lambda rate: _workers(rate, yield_of_one)),
-        ("and one that may fail", lambda rate: _workers(rate, yield_of_one) + 1),
-        ("partitions of the source", lambda rate: PARTITIONS * _workers(rate, yield_of_one)),
-        ("partitions of the topics of entities", lambda rate: _workers(rate, yield_of_one) + 1),
+        (f"workers of {CORES} cores at {USED:.0%}", workers),
+        ("and one that may fail", lambda rate: workers(rate) + 1),
+        ("partitions of the source", lambda rate: PARTITIONS * workers(rate)),
+        ("partitions of the topics of entities", lambda rate: workers(rate) + 1),
         (
             f"cores of brokers, {REPLICAS} replicas at {USED:.0%}",
             lambda rate: math.ceil(rate * broker_us * REPLICAS / 1e6 / USED),
@@ -55,7 +58,3 @@ def capacity(results: Mapping[str, Mapping[str, Any]]) -> list[Table]:
 
 def _median_us(runs: list[dict[str, Any]], name: str) -> float:
     return statistics.median(run[name] / run["payments"] for run in runs) * 1e6
-
-
-def _workers(rate: float, yield_of_one: float) -> int:
-    return math.ceil(rate / yield_of_one)

@@ -3,8 +3,8 @@
     python -m bench.latency --json bench/results/latency.json
 
 An open-loop generator sends at evenly spaced times and does not slow down with the system; sends that were late are
-counted, and their latency with the lateness. The share of flagged payments is raised, so that enough alerts are
-measured. Takes about a quarter of an hour.
+counted, and their latency with the lateness. From 5,000/s on, the share of flagged payments is raised, so
+that enough alerts are measured. Takes about a quarter of an hour.
 """
 
 from dataclasses import dataclass

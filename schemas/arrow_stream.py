@@ -37,17 +37,13 @@ class Strings:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Strings":
-        data = "".join(texts).encode()
-        ends = accumulate(map(len, texts), initial=0)
-        offsets = np.fromiter(ends, dtype=np.int64, count=len(texts) + 1)
-        if offsets[-1] != len(data):  # some letter has more than one byte
-            return cls.of_bytes([text.encode() for text in texts])
-        return cls(offsets, data)
-
-    @classmethod
-    def of_bytes(cls, texts: Sequence[bytes]) -> "Strings":
-        ends = accumulate(map(len, texts), initial=0)
-        return cls(np.fromiter(ends, dtype=np.int64, count=len(texts) + 1), b"".join(texts))
+        joined = "".join(texts)
+        data = joined.encode()
+        parts: Sequence[str | bytes] = texts
+        if len(data) > len(joined):  # some letter has more than one byte
+            parts = [text.encode() for text in texts]
+        ends = accumulate(map(len, parts), initial=0)
+        return cls(np.fromiter(ends, dtype=np.int64, count=len(parts) + 1), data)
 
     @classmethod
     def coded(cls, names: Sequence[str | None], codes: NDArray[np.uint8]) -> "Strings":
