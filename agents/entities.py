@@ -10,7 +10,7 @@ from schemas.codec import encode
 from schemas.entity_activity import ACTIVITY, decode_activity
 from schemas.entity_risk import entity_key as record_key
 from schemas.errors import DecodeError, NewerVersion
-from stream.batch_topic import Batch
+from stream.batch import Batch
 from stream.errors import Stop
 from stream.keyed_state import KeyedState
 from stream.logs import logger

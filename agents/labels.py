@@ -12,7 +12,7 @@ from schemas.codec import decode_label
 from schemas.entity_activity import ACTIVITY, FRAUD, split_activity
 from schemas.errors import DecodeError
 from schemas.label import Label
-from stream.batch_topic import Batch
+from stream.batch import Batch
 from stream.logs import logger
 from stream.step import Outputs
 

@@ -16,7 +16,7 @@ from models.tokens import Tokeniser
 from schemas.codec import decode_entity_risk
 from schemas.errors import DecodeError
 from schemas.types import ENTITY_KINDS
-from stream.batch_topic import Batch
+from stream.batch import Batch
 from stream.keyed_state import KeyedState
 from stream.logs import logger
 from stream.rebuild import Folding

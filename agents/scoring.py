@@ -25,7 +25,7 @@ from models.tokens import Tokeniser
 from schemas.codec import Rejected, encode
 from schemas.dead_letter import MAX_PART_BYTES, DeadLetter
 from schemas.entity_activity import split_activity
-from stream.batch_topic import Batch
+from stream.batch import Batch
 from stream.keyed_state import KeyedState
 from stream.step import Outputs
 from stream.topics import Topics

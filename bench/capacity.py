@@ -19,10 +19,10 @@ PARTITIONS = 4
 
 def capacity(results: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     """Tables from the newest result of each benchmark by its name; none without the throughput."""
-    throughput = results.get("throughput")
-    if not throughput or "backlog" not in throughput or "steady" not in throughput:
+    measured = results.get("throughput", {}).get("exactly_once", {})
+    if "backlog" not in measured or "steady" not in measured:
         return []
-    runs, steady = throughput["backlog"]["runs"], throughput["steady"]
+    runs, steady = measured["backlog"]["runs"], measured["steady"]
     worker_us, broker_us = (_median_us(runs, name) for name in ("worker_cpu_s", "broker_cpu_s"))
     steady_us = steady["worker_cpu_s"] / steady["generator"]["payments"] * 1e6
 

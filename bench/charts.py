@@ -2,8 +2,12 @@
 
 import io
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
+from stream.metrics import STAGES
+
+AGENTS = (("scoring", "stages"), ("entities", "entities"))
 GUARANTEES = {"exactly_once": "-", "at_least_once": ":"}
 
 
@@ -22,6 +26,29 @@ def svg(draw: Callable[[Any], None], height: float) -> str:
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def stages(result: dict[str, Any]) -> str:
+    """What a payment of a backlog costs each agent, stage by stage: medians of the runs."""
+
+    def draw(axes: Any) -> None:
+        both = {name: result[name]["backlog"]["runs"] for name in GUARANTEES if "backlog" in result.get(name, {})}
+        bars = [
+            (f"{agent},\n{name.replace('_', ' ')}", runs, f"{key}_us")
+            for name, runs in both.items()
+            for agent, key in AGENTS
+        ]
+        ends = [0.0] * len(bars)
+        for stage in STAGES:
+            widths = [median(run[key][stage] for run in runs) for _, runs, key in bars]
+            axes.barh(range(len(bars)), widths, left=ends, label=stage)
+            ends = [end + width for end, width in zip(ends, widths, strict=True)]
+        axes.set_yticks(range(len(bars)), [label for label, _, _ in bars])
+        axes.invert_yaxis()
+        axes.set_xlabel("µs a payment")
+        axes.legend(frameon=False)
+
+    return svg(draw, height=3)
 
 
 def latencies(result: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ from models.policy import Decider, Policy
 from models.scoring import Scorer
 from models.tokens import Tokeniser
 from simulator.encode import encode
-from stream.batch_topic import Batch
+from stream.batch import Batch
 from stream.changelog import Checkpoint
 from stream.keyed_state import KeyedState
 from stream.settings import StateSettings

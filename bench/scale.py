@@ -3,14 +3,16 @@
     python -m bench.scale --json bench/results/scale.json
 
 A small world is cloned: each of its payers stands for many, who have the same history, device and habits under names of
-their own. Their records lie on the changelog, and a worker restores them before it judges a backlog of payments by
-payers chosen at random from all: with more payers than rows in memory, most records come from disk. Takes about a
-quarter of an hour, 10 million payers need some 20 GB of disk.
+their own. Their records lie on the changelog, and a worker restores them and is stopped when its database has
+come to rest. Started again, it judges a backlog of payments by payers chosen at random from all: with more payers than
+rows in memory, most records come from disk. Takes about a quarter of an hour, 10 million payers need some 20 GB of
+disk.
 """
 
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,6 +50,9 @@ SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 MIDDLE = 100_000
 PARTITION_COUNTS = (1, 4, 16, 64)
 STEP = 20_000
+REST_S = 3.0
+RESTING_CORES = 0.2
+"""Of all workers: one without work uses a few hundredths."""
 
 
 @dataclass(frozen=True)
@@ -125,25 +130,26 @@ def measure(running: LocalBroker, small: SmallWorld, shape: Shape) -> dict[str, 
     """One run with everything fresh; returns its figures."""
     with (
         fresh_place(running, shape.name, shape.partitions, shape.workers) as place,
-        tempfile.TemporaryDirectory(prefix="fraudstream-bench-") as home,
-        ExitStack() as workers,
+        tempfile.TemporaryDirectory(prefix="fraudstream-bench-") as directory,
     ):
         load_lists(place, small.world)
         fill(place, steps(small, shape), shape.payers)
+        homes = [Path(directory, str(slot)) for slot in range(shape.workers)]
+        for home in homes:
+            home.mkdir()
+        with _workers(place, small, homes) as started:
+            restored = _restored(started)
         send(place, small, shape)
-        given = worker_options(small.world)
-        started = [
-            workers.enter_context(WorkerProcess(place, _made(Path(home, str(slot))), given | {"slot": slot}))
-            for slot in range(shape.workers)
-        ]
-        followed = follow(place, started[0], small.payments.height)
-        used = [worker.usage() for worker in started]
-        metrics = [worker.metrics() for worker in started]
+        with _workers(place, small, homes) as started:
+            followed = follow(place, started[0], small.payments.height)
+            used = [worker.usage() for worker in started]
+            metrics = [worker.metrics() for worker in started]
     seconds = followed.ended - followed.began
     return {
         "payers": shape.payers,
         "partitions": shape.partitions,
         "workers": shape.workers,
+        **restored,
         "rate": round(small.payments.height / seconds),
         "us": round(seconds / small.payments.height * 1e6, 2),
         "alerts": int(sum(each.total("alerts_total") for each in metrics if each)),
@@ -154,9 +160,38 @@ def measure(running: LocalBroker, small: SmallWorld, shape: Shape) -> dict[str, 
     }
 
 
-def _made(directory: Path) -> Path:
-    directory.mkdir()
-    return directory
+@contextmanager
+def _workers(place: Place, small: SmallWorld, homes: list[Path]) -> Iterator[list[WorkerProcess]]:
+    """A worker in each directory, running inside."""
+    given = worker_options(small.world)
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(WorkerProcess(place, home, given | {"slot": slot})) for slot, home in enumerate(homes)
+        ]
+
+
+def _restored(workers: list[WorkerProcess]) -> dict[str, float]:
+    """Wait until they are ready, and then until they do nothing more; returns how long each took, and their peak."""
+    began = time.monotonic()
+    for worker in workers:
+        worker.wait_until_ready()
+    ready = time.monotonic()
+    with progress("waiting until the databases rest", None):
+        while _busy(workers) > RESTING_CORES:
+            continue
+    peak = max(worker.usage().peak_rss_mib or 0.0 for worker in workers)
+    return {
+        "ready_s": round(ready - began, 1),
+        "at_rest_s": round(time.monotonic() - began, 1),
+        "restore_peak_rss_mib": peak,
+    }
+
+
+def _busy(workers: list[WorkerProcess]) -> float:
+    """Cores that they use, over some seconds."""
+    before, began = _sum([worker.usage() for worker in workers]), time.monotonic()
+    time.sleep(REST_S)
+    return (_sum([worker.usage() for worker in workers]) - before) / (time.monotonic() - began)
 
 
 def _sum(used: list[Usage]) -> float:

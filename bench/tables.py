@@ -61,20 +61,28 @@ def tables(result: Result) -> list[Table]:
 
 
 def _throughput(result: Result) -> Iterator[Table]:
-    guarantee = result["settings"]["guarantee"]
-    if backlog := result.get("backlog"):
-        yield from _backlog(backlog, guarantee)
-    if steady := result.get("steady"):
-        yield from _steady(steady, guarantee)
+    both = {name.replace("_", " "): result[name] for name in ("exactly_once", "at_least_once") if name in result}
+    backlogs = {name: each["backlog"] for name, each in both.items() if "backlog" in each}
+    if len(backlogs) > 1:
+        yield _rates(backlogs)
+    for name, backlog in backlogs.items():
+        yield from _backlog(backlog, name)
+    if steady := {name: each["steady"] for name, each in both.items() if "steady" in each}:
+        yield _steady(steady)
+
+
+def _rates(backlogs: dict[str, Result]) -> Table:
+    rows = [
+        [f"payments a second, {which}", *(figure(each["rate"][which]) for each in backlogs.values())]
+        for which in ("median", "lowest", "highest")
+    ]
+    runs = next(iter(backlogs.values()))["runs"]
+    return Table(f"{len(runs)} backlogs of {runs[0]['payments']:,} payments each, taking turns", ["", *backlogs], rows)
 
 
 def _backlog(backlog: Result, guarantee: str) -> Iterator[Table]:
-    runs, rate = backlog["runs"], backlog["rate"]
+    runs = backlog["runs"]
     numbers = [f"run {number}" for number in range(1, len(runs) + 1)]
-    title = (
-        f"Backlog of {runs[0]['payments']:,} payments, {guarantee}: median {rate['median']:,.0f}/s, "
-        f"{rate['lowest']:,.0f} to {rate['highest']:,.0f}"
-    )
     rows = [
         ("payments a second", "rate"),
         ("seconds", "seconds"),
@@ -89,64 +97,49 @@ def _backlog(backlog: Result, guarantee: str) -> Iterator[Table]:
         ("worker, peak memory, MiB", "worker_peak_rss_mib"),
         ("broker, processor seconds", "broker_cpu_s"),
     ]
-    yield Table(title, ["", *numbers], [[text, *(figure(each[name]) for each in runs)] for text, name in rows])
+    yield Table(
+        f"Each backlog, {guarantee}",
+        ["", *numbers],
+        [[text, *(figure(each[name]) for each in runs)] for text, name in rows],
+    )
     stages = [
         [f"{agent}: {stage}", *(figure(each[key][stage]) for each in runs)]
         for agent, key in (("scoring", "stages_us"), ("entities", "entities_us"))
         for stage in runs[0][key]
     ]
-    yield Table("Stages, µs a payment", ["", *numbers], stages)
+    yield Table(f"Stages, µs a payment, {guarantee}", ["", *numbers], stages)
 
 
-def _steady(steady: Result, guarantee: str) -> Iterator[Table]:
-    latency, generator = steady["latency_ms"], steady["generator"]
+def _steady(steady: dict[str, Result]) -> Table:
+    runs = list(steady.values())
+
+    def row(text: str, *path: str) -> list[str]:
+        return [text, *(figure(_at(run, path)) for run in runs)]
+
     rows = [
-        ("alerts measured", latency["count"]),
-        *((f"latency {name}, ms", latency.get(name)) for name in ("p50", "p99", "p99.9", "max")),
-        ("lag in the middle, payments", steady["lag_middle"]),
-        ("lag at the end, payments", steady["lag_end"]),
-        ("largest lag seen, payments", steady["lag_largest"]),
-        ("growth of the lag in the second half, payments/s", steady["lag_growth_per_s"]),
-        ("payments sent", generator["payments"]),
-        (f"sent more than {generator['late_means_ms']:g} ms late", generator["late"]),
-        ("latest send, ms after its time", generator["worst_late_ms"]),
-        ("alerts", steady["alerts"]),
-        ("share flagged", steady["alerts_share"]),
-        ("alerts received twice", steady["alerts_repeated"]),
-        ("payments in a step, mean", steady["mean_step"]),
-        ("worker, processor seconds", steady["worker_cpu_s"]),
-        ("worker, peak memory, MiB", steady["worker_peak_rss_mib"]),
+        row("alerts measured", "latency_ms", "count"),
+        *(row(f"latency {name}, ms", "latency_ms", name) for name in ("p50", "p99", "p99.9", "max")),
+        row("lag in the middle, payments", "lag_middle"),
+        row("lag at the end, payments", "lag_end"),
+        row("largest lag seen, payments", "lag_largest"),
+        row("growth of the lag in the second half, payments/s", "lag_growth_per_s"),
+        row("payments sent", "generator", "payments"),
+        row(f"sent more than {runs[0]['generator']['late_means_ms']:g} ms late", "generator", "late"),
+        row("latest send, ms after its time", "generator", "worst_late_ms"),
+        row("alerts", "alerts"),
+        row("share flagged", "alerts_share"),
+        row("alerts received twice", "alerts_repeated"),
+        row("payments in a step, mean", "mean_step"),
+        row("worker, processor seconds", "worker_cpu_s"),
+        row("worker, peak memory, MiB", "worker_peak_rss_mib"),
     ]
-    title = f"Steady {steady['rate']:,.0f} payments/s for {steady['seconds']:g} s, {guarantee}"
-    yield Table(title, ["", "figure"], [[text, figure(value)] for text, value in rows])
+    return Table(f"Steady {runs[0]['rate']:,.0f} payments/s for {runs[0]['seconds']:g} s", ["", *steady], rows)
 
 
-def _guarantees(result: Result) -> Iterator[Table]:
-    both = [result[name] for name in ("exactly_once", "at_least_once")]
-
-    def row(text: str, value: Callable[[Result], object]) -> list[str]:
-        return [text, *(figure(value(each)) for each in both)]
-
-    def of_backlog(name: str) -> Callable[[Result], object]:
-        return lambda each: each["backlog"]["rate"][name]
-
-    def of_steady(name: str) -> Callable[[Result], object]:
-        return lambda each: each["steady"]["latency_ms"].get(name)
-
-    runs, steady = both[0]["backlog"]["runs"], both[0]["steady"]
-    rows = [
-        *(row(f"backlog, payments/s, {name}", of_backlog(name)) for name in ("median", "lowest", "highest")),
-        row("steps, first run", lambda each: each["backlog"]["runs"][0]["steps"]),
-        row("worker, processor seconds, first run", lambda each: each["backlog"]["runs"][0]["worker_cpu_s"]),
-        *(row(f"latency of alerts, {name}, ms", of_steady(name)) for name in ("p50", "p99", "p99.9", "max")),
-        row("alerts measured", of_steady("count")),
-        row("payments in a step, mean", lambda each: each["steady"]["mean_step"]),
-    ]
-    title = (
-        f"{len(runs)} backlogs of {runs[0]['payments']:,} payments each, taking turns; then {steady['rate']:,.0f} "
-        f"payments/s for {steady['seconds']:g} s"
-    )
-    yield Table(title, ["", "exactly once", "at least once"], rows)
+def _at(value: Any, path: Sequence[str]) -> object:
+    for name in path:
+        value = value.get(name)
+    return value
 
 
 def _latency(result: Result) -> Iterator[Table]:
@@ -286,6 +279,9 @@ def _failover(result: Result) -> Iterator[Table]:
 
 def _scale(result: Result) -> Iterator[Table]:
     columns = (
+        ("restored and ready after, s", "ready_s"),
+        ("database at rest after, s", "at_rest_s"),
+        ("peak memory of the restore, MiB", "restore_peak_rss_mib"),
         ("payments/s", "rate"),
         ("µs a payment", "us"),
         ("alerts", "alerts"),
@@ -400,7 +396,6 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "latency": _latency,
     "regress": _regress,
     "scale": _scale,
-    "guarantees": _guarantees,
     "damaged": _damaged,
     "determinism": _determinism,
     "realdata": _realdata,

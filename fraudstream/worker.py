@@ -26,7 +26,8 @@ from models.tokens import Tokeniser
 from models.warm import warm
 from schemas.errors import FraudStreamError
 from stream.admin import partitions_of, topic_id
-from stream.batch_topic import Batch, BatchTopic
+from stream.batch import Batch
+from stream.batch_topic import BatchTopic
 from stream.errors import Stop
 from stream.expiry import Collector, ExpirySettings
 from stream.faust_app import make_app

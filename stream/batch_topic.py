@@ -19,23 +19,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from mode import Service
-from numpy.typing import NDArray
 
 from stream import librdkafka
-from stream.errors import Retry, Stop, StreamError, of_known_partition, translated
+from stream.batch import Batch, batch_of
+from stream.committed import CommittedOffsets
+from stream.errors import Retry, Stop, StreamError, translated
 from stream.failpoints import failpoint
 from stream.logs import logger
 from stream.settings import ConsumerSettings, KafkaSettings
 
 log = logger("consumer")
-COMMITTED_TIMEOUT_S = 30.0
-"""Above the transaction timeout and the broker's abort interval: by then a dead owner's offsets are stable."""
 PREPARE_PAUSE_S = 1.0
 PREPARE_WITHIN_S = 600.0
 """Failures to prepare a partition may pass, one after another, for so long; then the worker stops."""
@@ -50,35 +47,10 @@ LAG_EVERY_S = 1.0
 SLOW_STEP_S = 1.0
 """After so long the consumer is polled beside the step, so that a rebalance does not wait for it; until half of
 `max_poll_interval_ms` has passed, so that a step that hangs loses its partitions in the end."""
-ASK_S = 1.0
 LOST_WITHIN_S = 1.0
 """librdkafka takes itself for another member until it is told that a loss is known (its issue 3437)."""
 LOST = -1
 """The epoch of no batch."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Records of one partition, or of several, in the order in which they were fetched."""
-
-    values: list[bytes | None]
-    keys: list[bytes | None]
-    partitions: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    timestamps: NDArray[np.int64]
-    """When each was published, epoch ms."""
-    epochs: dict[int, int] = field(default_factory=dict)
-    """By partition, in which of its lives the records were fetched."""
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def next_offsets(self, topic: str) -> list[TopicPartition]:
-        """Where each partition goes on after this batch."""
-        return [
-            TopicPartition(topic, int(p), int(self.offsets[self.partitions == p].max()) + 1)
-            for p in np.unique(self.partitions)
-        ]
 
 
 class BatchTopic(Service):
@@ -103,7 +75,7 @@ class BatchTopic(Service):
         self._prepare = prepare
         self._release = release
         self._config = librdkafka.group_consumer(kafka, settings, agent)
-        self._offsets_config = librdkafka.group_offsets(kafka, agent)
+        self._offsets = CommittedOffsets(kafka, agent, topic)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{agent}-consumer")
         self._preparing = ThreadPoolExecutor(settings.restore_threads, thread_name_prefix=f"{agent}-restore")
         self._consumer: Consumer | None = None
@@ -291,15 +263,7 @@ class BatchTopic(Service):
         kept = [m for m in kept if m.offset() >= self._ready.get(m.partition(), NOT_READY)]
         if not kept:
             return None
-        count = len(kept)
-        batch = Batch(
-            [m.value() for m in kept],
-            [m.key() for m in kept],
-            np.fromiter((m.partition() for m in kept), dtype=np.int32, count=count),
-            np.fromiter((m.offset() for m in kept), dtype=np.int64, count=count),
-            np.fromiter((m.timestamp()[1] for m in kept), dtype=np.int64, count=count),
-            {p: self._epochs[p] for p in {m.partition() for m in kept}},
-        )
+        batch = batch_of(kept, self._epochs)
         self.group_metadata = self.consumer.consumer_group_metadata()
         for place in batch.next_offsets(self.topic):
             self._ready[place.partition] = place.offset  # whatever comes, no record is handed over twice in one life
@@ -397,30 +361,8 @@ class BatchTopic(Service):
         raise Retry(f"{self.topic}-{partition} was given up")
 
     def _committed(self, partition: int, still_ours: Callable[[], bool]) -> int:
-        """The group's offset once no transaction is open on it; negative for none."""
-        until = time.monotonic() + COMMITTED_TIMEOUT_S
-        while True:
-            try:
-                return self._ask_committed(partition)
-            except Retry:
-                if time.monotonic() > until or not still_ours():
-                    raise
-
-    def _ask_committed(self, partition: int) -> int:
-        doing = f"asking for the committed offset of {self.topic}-{partition}"
-        asking = Consumer(self._offsets_config)  # the member itself is busy consuming
-        try:
-            place = TopicPartition(self.topic, partition)
-            committed = asking.committed([place], timeout=ASK_S)[0]
-            low, high = asking.get_watermark_offsets(place, timeout=ASK_S)
-            self._behind[partition] = high - max(committed.offset, low)
-        except KafkaException as error:
-            raise of_known_partition(error, doing) from error
-        finally:
-            asking.close()
-        if committed.error:
-            raise translated(committed.error, doing)
-        return int(committed.offset)
+        committed, self._behind[partition] = self._offsets.wait_for(partition, still_ours)
+        return committed
 
     def _resume_prepared(self) -> None:
         if time.monotonic() < self._not_before:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from models.keys import as_bytes, as_keys
 from stream import librdkafka
-from stream.batch_topic import Batch
+from stream.batch import Batch
 from stream.changelog import POSITION_KEY, REBUILT_KEY, Change, Checkpoint, encode_position
 from stream.errors import Retry, Stop, translated
 from stream.keyed_state import CHECKPOINT_KEY, KeyedState

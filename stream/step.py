@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from models.keys import Keys, Rows, as_bytes
-from stream.batch_topic import Batch, BatchTopic
+from stream.batch import Batch
+from stream.batch_topic import BatchTopic
 from stream.changelog import POSITION_KEY, Change, Checkpoint, encode_position
 from stream.errors import Fenced, Retry, Stop, StreamError
 from stream.failpoints import failpoint

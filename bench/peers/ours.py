@@ -21,7 +21,7 @@ from models.forest import Forest
 from models.keys import TOKEN_BYTES, as_keys
 from schemas.codec import encode
 from stream import logs
-from stream.batch_topic import Batch
+from stream.batch import Batch
 from stream.faust_app import make_app
 from stream.keyed_state import KeyedState
 from stream.settings import ConsumerSettings, KafkaSettings, ProducerSettings, StateSettings

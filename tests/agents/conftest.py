@@ -28,7 +28,7 @@ from schemas.entity_risk import EntityRisk
 from schemas.transaction import Transaction
 from simulator.config import SimulationConfig
 from simulator.simulation import Simulation
-from stream.batch_topic import Batch
+from stream.batch import Batch
 from stream.changelog import Checkpoint
 from stream.keyed_state import KeyedState
 from stream.settings import StateSettings

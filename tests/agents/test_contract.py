@@ -16,7 +16,7 @@ from models.entity_state import ENTITY_CODEC, ENTITY_KEY_BYTES
 from models.keys import as_bytes, as_keys
 from schemas.codec import encode
 from schemas.entity_activity import ACTIVITY, FIRST_TIME, encode_activity
-from stream.batch_topic import Batch
+from stream.batch import Batch
 from stream.changelog import Checkpoint
 from stream.keyed_state import KeyedState
 from stream.settings import StateSettings

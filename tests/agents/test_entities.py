@@ -8,7 +8,7 @@ from models.entity_state import ENTITY_CODEC, ENTITY_KEY_BYTES
 from models.keys import as_bytes
 from schemas.codec import decode_entity_risk
 from schemas.entity_activity import ACTIVITY, FIRST_TIME, FRAUD, OUTFLOW, encode_activity
-from stream.batch_topic import Batch
+from stream.batch import Batch
 from stream.changelog import Checkpoint
 from stream.errors import Stop
 from stream.keyed_state import KeyedState

@@ -8,7 +8,7 @@ from models.tokens import Tokeniser
 from schemas.codec import encode
 from schemas.entity_activity import FRAUD, decode_activity, partition_of
 from schemas.label import Label
-from stream.batch_topic import Batch
+from stream.batch import Batch
 
 NOON = 1_760_077_800_000
 TOKENISER = Tokeniser(b"k" * 32)

@@ -13,7 +13,7 @@ def throughput() -> dict[str, Any]:
 
 
 def test_machines_follow_from_processor_time() -> None:
-    costs, machines = capacity({"throughput": throughput()})
+    costs, machines = capacity({"throughput": {"exactly_once": throughput()}})
     assert [row[1] for row in costs.rows] == ["25.00", "50.00", "10.00"]
     assert [row[1:] for row in machines.rows] == [
         ["0.405", "3.50"],  # 8,100 and 70,000 a second at 50 µs
@@ -28,4 +28,4 @@ def test_machines_follow_from_processor_time() -> None:
 
 def test_nothing_is_computed_from_half_a_result() -> None:
     assert capacity({}) == []
-    assert capacity({"throughput": {"backlog": throughput()["backlog"]}}) == []
+    assert capacity({"throughput": {"exactly_once": {"backlog": throughput()["backlog"]}}}) == []

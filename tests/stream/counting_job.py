@@ -19,7 +19,8 @@ from mode.worker import Worker
 from numpy.typing import NDArray
 
 from models.keys import as_keys
-from stream.batch_topic import Batch, BatchTopic
+from stream.batch import Batch
+from stream.batch_topic import BatchTopic
 from stream.faust_app import make_app
 from stream.keyed_state import DirectoryLock, KeyedState
 from stream.restore import Restorer

@@ -11,7 +11,8 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from stream.batch_topic import Batch, BatchTopic
+from stream.batch import Batch
+from stream.batch_topic import BatchTopic
 from stream.errors import Fenced, Stop, StreamError
 from stream.faust_app import make_app
 from stream.settings import ConsumerSettings, KafkaSettings

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import structlog
 
-from stream.batch_topic import Batch, BatchTopic
+from stream.batch import Batch
+from stream.batch_topic import BatchTopic
 from stream.changelog import POSITION_KEY, decode_position
 from stream.errors import Fenced, Retry, Stop, StreamError
 from stream.faust_app import make_app
