@@ -21,6 +21,8 @@ from stream.settings import KafkaSettings, ProducerSettings
 Offsets = Sequence[TopicPartition]
 Sent = Callable[[int], None]
 """Called with the offset of a record once the broker has it."""
+Report = Callable[[KafkaError | None, Message], None]
+"""Called with what became of a record."""
 INIT_TIMEOUT_S = 60.0
 RENEW_TIMEOUT_S = 5.0
 """For a producer in place of one that was given up: a failed step is cleared up in reasonable time, or by the next."""
@@ -116,35 +118,39 @@ class _Base:
             elif sent is not None:
                 sent(message.offset())
 
-        report = {"on_delivery": delivered} if sent is not None or self._needs_reports else {}
-        while True:
-            try:
-                self._producer.produce(topic, value, key, partition, headers=headers or [], **report)
-                return
-            except BufferError:
-                self._wait_for_room(topic)
-            except KafkaException as error:
-                raise self._problem(error, f"publishing to {topic}") from error
+        report = delivered if sent is not None or self._needs_reports else None
+        self._send_all(topic, [(key, value)], partition, report, headers)
 
     def send_bulk(self, topic: str, records: Iterable[dict[str, Any]]) -> None:
         for record in records:
-            self._send_all(topic, [(record["key"], record["value"])], record.get("partition", -1))
+            self._send_all(topic, [(record["key"], record["value"])], record.get("partition", -1), self._report)
 
     def send_changes(self, topic: str, changes: Sequence[Change], partition: int) -> None:
-        self._send_all(topic, changes, partition)
+        self._send_all(topic, changes, partition, self._report)
 
-    def _send_all(self, topic: str, records: Sequence[tuple[bytes | None, bytes | None]], partition: int) -> None:
+    def _send_all(
+        self,
+        topic: str,
+        records: Sequence[tuple[bytes | None, bytes | None]],
+        partition: int,
+        report: Report | None,
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> None:
         """One call each: with the dicts that it wants, confluent-kafka's `produce_batch` (2.16) takes longer."""
-        produce, report = self._producer.produce, self._delivered if self._needs_reports else None
+        produce, more = self._producer.produce, {"headers": headers} if headers else {}
         for key, value in records:
             while True:
                 try:
-                    produce(topic, value, key, partition, report)
+                    produce(topic, value, key, partition, report, **more)
                     break
                 except BufferError:
                     self._wait_for_room(topic)
                 except KafkaException as error:
                     raise self._problem(error, f"publishing to {topic}") from error
+
+    @property
+    def _report(self) -> Report | None:
+        return self._delivered if self._needs_reports else None
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
