@@ -51,7 +51,7 @@ def main(
     alerts: Annotated[
         int, typer.Option(min=100, help="To be measured at each rate, of those that can give them.")
     ] = 10_000,
-    warm_up: Annotated[float, typer.Option(min=0, help="Seconds of a first run at 10,000/s that is not counted.")] = 60,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds of a first run at 10,000/s that is not counted.")] = 90,
     payers: options.Payers = 200_000,
     seed: options.Seed = 1,
     cache: options.Cache = options.CACHE,
