@@ -53,7 +53,12 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "alert's latency counts from the scheduled send time of its payment (rounded down to a millisecond) "
                 "to the moment a read_committed consumer has it, the first 10 s left out. Both guarantees take turns. "
                 "Generator, broker, worker and consumer share the machine. Stages overlap: a step is published while "
-                "the next one is computed, and the entities agent has threads of its own.",
+                "the next one is computed, and the entities agent has threads of its own.\n\n"
+                "What limits the rate is the scoring agent's computing, one thread: it computes for all but the time "
+                "of the row “not computing”, in which it waits for the next batch or for the step before. Publishing, "
+                "committing and persisting take less and hide behind it. The entities agent and the broker share the "
+                "two cores with it and take a part of each; beyond one thread there is the second worker of "
+                "[More payers, partitions, workers](#more-payers-partitions-workers).",
                 "throughput.svg",
             ),
             Section(
@@ -90,7 +95,8 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "the system. Latency counts from the scheduled time of a payment, so what the generator sent late "
                 "counts as late; the first 30 s are left out, and a first run that warms the broker up. The generator "
                 "has priority where that is allowed. From 5,000/s on, the share of flagged payments is raised, so that "
-                "enough alerts are measured.",
+                "enough alerts are measured. What limits it, and what was tried, is in "
+                "[decision 12](decisions/0012-latency.md).",
                 "latency.svg",
             ),
             Section(
