@@ -46,7 +46,7 @@ def stages(result: dict[str, Any]) -> str:
         axes.set_yticks(range(len(bars)), [label for label, _, _ in bars])
         axes.invert_yaxis()
         axes.set_xlabel("µs a payment")
-        axes.legend(frameon=False)
+        axes.figure.legend(loc="outside upper center", ncols=len(STAGES), frameon=False)
 
     return svg(draw, height=3)
 
