@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.tokens import Tokeniser
+from models.activity import activity_of_verdicts
+from models.tokens import Kind, Tokeniser
 from schemas.codec import decode_label
-from schemas.entity_activity import ACTIVITY, FRAUD, split_activity
+from schemas.entity_activity import split_activity
 from schemas.errors import DecodeError
 from schemas.label import Label
 from stream.batch import Batch
@@ -28,21 +29,19 @@ class Labels:
     activity_partitions: int
 
     def compute(self, batch: Batch) -> Outputs:
-        """Activity of payee and device for each verdict of fraud; a verdict that cannot be read is logged and left."""
+        """Activity of payer, payee and device for each verdict of fraud; one that cannot be read is logged and left."""
         frauds = [label for label in map(self._decode, batch.values) if label is not None and label.is_fraud]
-        activity = np.concatenate([self._about(1, frauds), self._about(2, frauds)])
+        columns: dict[str, tuple[Kind, list[str | None]]] = {
+            "payer": ("account", [label.payer for label in frauds]),
+            "payee": ("account", [label.payee for label in frauds]),
+            "device": ("device", [label.device_id for label in frauds]),
+        }
+        tokens = {name: self.tokeniser.tokens([column]) for name, column in columns.items()}
+        activity = activity_of_verdicts(tokens, np.array([label.event_time for label in frauds], dtype=np.int64))
         parts = split_activity(activity, self.activity_partitions)
         return Outputs(
             bulk={self.activity_topic: [{"key": None, "value": value, "partition": p} for p, value in parts]}
         )
-
-    def _about(self, kind: int, frauds: list[Label]) -> np.ndarray:
-        column = [label.payee if kind == 1 else label.device_id for label in frauds]
-        tokens = self.tokeniser.tokens([("account" if kind == 1 else "device", column)])
-        rows = np.zeros(len(frauds), dtype=ACTIVITY)
-        rows["kind"], rows["flags"], rows["token"] = kind, FRAUD, np.frombuffer(tokens, dtype="V16")
-        rows["event_time"] = [label.event_time for label in frauds]
-        return rows[[value is not None for value in column]] if frauds else rows
 
     def _decode(self, value: bytes | None) -> Label | None:
         try:

@@ -15,12 +15,14 @@ from agents.breaker import CircuitBreaker
 from agents.champion import Models
 from agents.reporting import Judged, alert_record, decision_records
 from agents.tables import ListTable, RiskTable
+from models.activity import ACCOUNT, activity_of
 from models.batch import PaymentBatch, from_records
 from models.engine import DUPLICATE, REDO, compute
-from models.entity_risk import assemble
-from models.entity_state import activity_of, entity_keys
+from models.entity_risk import SEEN, assemble
+from models.entity_state import entity_keys
 from models.explaining import explain
 from models.keys import as_bytes, of_tokens
+from models.policy import ENTITIES as LISTED
 from models.tokens import Tokeniser
 from schemas.codec import Rejected, encode
 from schemas.dead_letter import MAX_PART_BYTES, DeadLetter
@@ -89,7 +91,7 @@ class Scoring:
         )
         self._alerts(outputs, judged, flagged)
         self._decisions(outputs, judged)
-        self._activity(outputs, payments, status)
+        self._activity(outputs, judged)
         outputs.counts |= {"duplicates": int(np.count_nonzero(status & DUPLICATE))}
         return outputs
 
@@ -125,15 +127,14 @@ class Scoring:
         return rows
 
     def _entities(self, payments: PaymentBatch) -> tuple[NDArray[np.void], NDArray[np.uint8] | None]:
-        """Risk of each payment's payee, device and SIM, and the lists that its entities are on."""
-        names = (("payer", 1), ("payee", 1), ("device", 2), ("sim", 3))
-        keys = {name: entity_keys(kind, payments.tokens(name)) for name, kind in names}
-        known = self.risk.lookup(np.concatenate([keys["payee"], keys["device"], keys["sim"]])).reshape(3, -1)
+        """Risk of each payment's payee, device, SIM and payer, and the lists that its entities are on."""
+        keys = {name: entity_keys(kind, payments.tokens(name)) for name, kind in SEEN}
+        found = self.risk.lookup(np.concatenate(list(keys.values()))).reshape(len(keys), -1)
         times = payments.rows["event_time"]
-        risk = assemble(known[0], known[1], known[2], times)
+        risk = assemble(dict(zip(keys, found, strict=True)), times)
         if not len(self.lists):
             return risk, None
-        return risk, np.stack([self.lists.hits(as_bytes(keys[name]), times) for name, _ in names], axis=1)
+        return risk, np.stack([self.lists.hits(as_bytes(keys[name]), times) for name in LISTED], axis=1)
 
     def _alerts(self, outputs: Outputs, judged: Judged, flagged: NDArray[np.int64]) -> None:
         explanations = explain(judged.models.champion, judged.features[flagged])
@@ -153,11 +154,13 @@ class Scoring:
             {"key": None, "value": value, "partition": partition} for partition, value in records
         ]
 
-    def _activity(self, outputs: Outputs, payments: PaymentBatch, status: NDArray[np.uint8]) -> None:
+    def _activity(self, outputs: Outputs, judged: Judged) -> None:
         """What the payments say about payees, devices and SIMs; a duplicate or a redo says nothing new."""
-        counted = np.flatnonzero(status & (DUPLICATE | REDO) == 0)
-        payer_known = self.risk.may_know(entity_keys(1, payments.tokens("payer")))
-        activity = activity_of(payments.rows.take(counted), status[counted], payer_known[counted])
+        counted = np.flatnonzero(judged.status & (DUPLICATE | REDO) == 0)
+        payer_known = self.risk.may_know(entity_keys(ACCOUNT, judged.payments.tokens("payer")))
+        activity = activity_of(
+            judged.payments.rows.take(counted), judged.status[counted], payer_known[counted], judged.risk[counted]
+        )
         parts = split_activity(activity, self.activity_partitions)
         outputs.bulk[self.topics.entity_activity] = [
             {"key": None, "value": value, "partition": partition} for partition, value in parts

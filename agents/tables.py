@@ -25,7 +25,7 @@ from stream.settings import StateSettings
 from stream.table import Record
 
 log = logger("tables")
-VALUES_CODEC = RecordCodec(VALUES, version=1, histories=())
+VALUES_CODEC = RecordCodec(VALUES, version=2, histories=())
 VERSION_KEY = b"version"
 _KIND_BYTES = {kind.encode(): bytes([number]) for number, kind in enumerate(ENTITY_KINDS, 1)}
 _ONE = 0

@@ -24,10 +24,17 @@ RISK = np.dtype(
             "payee_passthrough",
             "payee_first_time_share",
             "payee_frauds",
+            "payee_fraud_share",
+            "payee_fraud_days",
+            "payee_silence_days",
+            "payee_layered_share",
             "payee_risk",
             "device_payers",
             "device_frauds",
             "sim_payers",
+            "payer_received_day_rupees",
+            "payer_losses",
+            "payer_risk",
         )
     ]
 )

@@ -1,12 +1,16 @@
 """Entity risk as records on the wire, as rows of `VALUES`, and as one payment sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.activity import ACCOUNT, DEVICE, SIM
 from models.engine import RISK
-from models.entity_state import VALUES
+from models.entity_state import VALUES, VERDICT_SECONDS
+from models.features.common import fade
+from models.jit import compiled
 from schemas.entity_risk import EntityRisk
 from schemas.types import ENTITY_KINDS
 
@@ -16,40 +20,41 @@ DAY_MS = 86_400_000
 def to_records(kinds: NDArray[np.uint8], tokens: NDArray[np.void], values: NDArray[np.void]) -> list[EntityRisk]:
     """The records that publish entities' `VALUES`, all of length n; `kinds` as in entity activity."""
     seen_with = values["payers"].astype(np.int64)
-    columns = (
-        values["updated_at"],
-        np.where(kinds > 1, seen_with, 0),
-        np.where(kinds == 1, seen_with, 0),
-        np.where(values["first_seen"] > 0, values["first_seen"], values["updated_at"]),
-        values["inflow_count"].astype(np.int64),
-        _paise(values["inflow_day"]),
-        _paise(values["outflow_day"]),
-        _paise(values["received"]),
-        np.minimum(values["first_time_share"].astype(np.float64), 1.0),
-        values["frauds"].astype(np.int64),
-        values["last_fraud"],
-        values["risk"].astype(np.float64),
-    )
-    rows = zip(kinds.tolist(), tokens.tolist(), *(column.tolist() for column in columns), strict=True)
+    paise, floats = _paise, np.float64
+    columns: dict[str, NDArray[Any]] = {
+        "updated_at": values["updated_at"],
+        "users": np.where(kinds != ACCOUNT, seen_with, 0),
+        "payers": np.where(kinds == ACCOUNT, seen_with, 0),
+        "first_seen": np.where(values["first_seen"] > 0, values["first_seen"], values["updated_at"]),
+        "inflow_count_24h": values["inflow_count"].astype(np.int64),
+        "inflow_amount_24h": paise(values["inflow_day"]),
+        "outflow_amount_24h": paise(values["outflow_day"]),
+        "inflow_amount_total": paise(values["received"]),
+        "first_time_share": np.minimum(values["first_time_share"].astype(floats), 1.0),
+        "frauds_known": values["frauds"].astype(np.int64),
+        "last_fraud_at": values["last_fraud"],
+        "frauds_recent": values["fraud_weight"].astype(floats),
+        "fraud_since": values["fraud_since"],
+        "fraud_share": values["fraud_share"].astype(floats),
+        "losses_recent": values["loss_weight"].astype(floats),
+        "last_loss_at": values["last_loss"],
+        "silence_days": values["silence_days"].astype(floats),
+        "layered_share": values["layered_share"].astype(floats),
+        "risk": values["risk"].astype(floats),
+    }
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return [
-        EntityRisk(
-            kind=ENTITY_KINDS[kind - 1],
-            token=token.hex(),
-            updated_at=now,
-            users=users,
-            payers=payers,
-            first_seen=first,
-            inflow_count_24h=count,
-            inflow_amount_24h=inflow,
-            outflow_amount_24h=outflow,
-            inflow_amount_total=total,
-            first_time_share=share,
-            frauds_known=frauds,
-            last_fraud_at=last or None,
-            risk=risk,
-        )
-        for kind, token, now, users, payers, first, count, inflow, outflow, total, share, frauds, last, risk in rows
+        EntityRisk(kind=ENTITY_KINDS[kind - 1], token=token.hex(), **_told(dict(zip(columns, row, strict=True))))
+        for kind, token, row in zip(kinds.tolist(), tokens.tolist(), rows, strict=True)
     ]
+
+
+def _told(fields: dict[str, Any]) -> dict[str, Any]:
+    """A time of 0 is none."""
+    return {name: None if value == 0 and name in _TIMES else value for name, value in fields.items()}
+
+
+_TIMES = ("last_fraud_at", "fraud_since", "last_loss_at")
 
 
 def _paise(rupees: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -70,6 +75,13 @@ def from_records(records: Sequence[EntityRisk]) -> NDArray[np.void]:
             record.inflow_amount_total / 100,
             record.first_time_share,
             record.frauds_known,
+            record.frauds_recent,
+            record.fraud_since or 0,
+            record.fraud_share,
+            record.losses_recent,
+            record.last_loss_at or 0,
+            record.silence_days,
+            record.layered_share,
             record.risk,
         )
         for record in records
@@ -77,31 +89,48 @@ def from_records(records: Sequence[EntityRisk]) -> NDArray[np.void]:
     return np.array(rows, dtype=VALUES)
 
 
-def assemble(
-    payee: NDArray[np.void], device: NDArray[np.void], sim: NDArray[np.void], event_time: NDArray[np.float64]
-) -> NDArray[np.void]:
-    """(n,) of `RISK` from the three entities' `VALUES` of each payment; an entity without `updated_at` is not known.
+SEEN = (("payee", ACCOUNT), ("device", DEVICE), ("sim", SIM), ("payer", ACCOUNT))
+"""The entities of a payment whose risk it sees, and their kinds."""
 
-    What a payee received within a day counts as nothing once that day has passed.
+
+def assemble(known: Mapping[str, NDArray[np.void]], event_time: NDArray[np.float64]) -> NDArray[np.void]:
+    """(n,) of `RISK` from the `VALUES` (n,) of each entity of `SEEN`; one without `updated_at` is not known.
+
+    What was received within a day counts as nothing once that day has passed; verdicts fade until the payment.
     """
-    risk = np.full(payee.size, np.nan, dtype=RISK)
-    known = payee["updated_at"] > 0
-    fresh = event_time - payee["updated_at"] < DAY_MS
-    inflow = np.where(fresh, payee["inflow_day"], 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        passed = np.where(inflow > 0, np.minimum(payee["outflow_day"] / inflow, 1), 0)
-    for name, values in (
-        ("payee_payers", payee["payers"]),
-        ("payee_inflow_day_rupees", inflow),
-        ("payee_passthrough", passed),
-        ("payee_first_time_share", payee["first_time_share"]),
-        ("payee_frauds", payee["frauds"]),
-        ("payee_risk", payee["risk"]),
-    ):
-        risk[name][known] = values[known]
-    used = device["updated_at"] > 0
-    risk["device_payers"][used] = device["payers"][used]
-    risk["device_frauds"][used] = device["frauds"][used]
-    seen = sim["updated_at"] > 0
-    risk["sim_payers"][seen] = sim["payers"][seen]
+    risk = np.full(event_time.size, np.nan, dtype=RISK)
+    _assemble(known["payee"], known["device"], known["sim"], known["payer"], event_time, risk)
     return risk
+
+
+@compiled
+def _assemble(payees: Any, devices: Any, sims: Any, payers: Any, times: Any, risk: Any) -> None:
+    for i in range(times.size):
+        r, now = risk[i], times[i]
+        payee, device, sim, payer = payees[i], devices[i], sims[i], payers[i]
+        if payee.updated_at > 0:
+            inflow = payee.inflow_day if now - payee.updated_at < DAY_MS else np.float32(0)
+            r.payee_payers = payee.payers
+            r.payee_inflow_day_rupees = inflow
+            r.payee_passthrough = min(payee.outflow_day / inflow, np.float32(1)) if inflow > 0 else np.float32(0)
+            r.payee_first_time_share = payee.first_time_share
+            r.payee_frauds = _faded(payee.fraud_weight, payee.last_fraud, now)
+            r.payee_fraud_share = payee.fraud_share
+            r.payee_fraud_days = (now - payee.fraud_since) / DAY_MS if payee.fraud_since > 0 else np.nan
+            r.payee_silence_days = payee.silence_days
+            r.payee_layered_share = payee.layered_share
+            r.payee_risk = payee.risk
+        if device.updated_at > 0:
+            r.device_payers = device.payers
+            r.device_frauds = _faded(device.fraud_weight, device.last_fraud, now)
+        if sim.updated_at > 0:
+            r.sim_payers = sim.payers
+        if payer.updated_at > 0:
+            r.payer_received_day_rupees = payer.inflow_day if now - payer.updated_at < DAY_MS else np.float32(0)
+            r.payer_losses = _faded(payer.loss_weight, payer.last_loss, now)
+            r.payer_risk = payer.risk
+
+
+@compiled
+def _faded(weight: Any, of_ms: Any, now: Any) -> Any:
+    return weight * fade((now - of_ms) / 1000, VERDICT_SECONDS)

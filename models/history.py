@@ -12,16 +12,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models import entity_state
+from models.activity import activity_of, activity_of_verdicts
 from models.arena import GrowingArena
 from models.batch import PaymentBatch, from_frame
 from models.catalogue import FEATURE_NAMES
 from models.engine import DUPLICATE, compute
-from models.entity_risk import assemble
+from models.entity_risk import SEEN, assemble
 from models.entity_state import ENTITY, VALUES, entity_keys
 from models.keys import as_bytes
 from models.payer_state import PAYER
-from models.tokens import Tokeniser, new_key
-from schemas.entity_activity import ACTIVITY, FRAUD
+from models.tokens import Kind, Tokeniser, new_key
 
 CHUNK = 2_000
 """Payments that share one view of entity risk: what arrives live within some tenths of a second."""
@@ -55,29 +55,25 @@ class OfflineEngine:
         batch = from_frame(frame, self._tokeniser)
         rows = self._payers.rows(batch.payer_keys)
         status = np.zeros(len(batch), dtype=np.uint8)
-        features = compute(batch.rows, self._payers.records, rows, self._risk(batch), status)
+        known = {name: self._values(kind, batch, name) for name, kind in SEEN}
+        risk = assemble(known, batch.rows["event_time"])
+        features = compute(batch.rows, self._payers.records, rows, risk, status)
         counted = np.flatnonzero(status & DUPLICATE == 0)
-        payer_known = self._values(1, batch, "payer")["updated_at"] > 0
-        self._apply(entity_state.activity_of(batch.rows[counted], status[counted], payer_known[counted]))
+        payer_known = known["payer"]["updated_at"] > 0
+        self._apply(activity_of(batch.rows[counted], status[counted], payer_known[counted], risk[counted]))
         return features, status
 
     def learn(self, frauds: pl.DataFrame) -> None:
-        """Let verdicts of fraud take effect: columns payee, device_id, event_time, amount."""
+        """Let verdicts of fraud take effect: columns payer, payee, device_id, event_time."""
         if frauds.is_empty():
             return
-        payees = self._tokeniser.tokens([("account", frauds["payee"].to_list())])
-        devices = self._tokeniser.tokens([("device", frauds["device_id"].to_list())])
-        self._apply(np.concatenate([self._verdicts(1, payees, frauds), self._verdicts(2, devices, frauds)]))
-
-    def _verdicts(self, kind: int, tokens: bytes, frauds: pl.DataFrame) -> NDArray[np.void]:
-        rows = np.zeros(frauds.height, dtype=ACTIVITY)
-        rows["kind"], rows["flags"], rows["token"] = kind, FRAUD, np.frombuffer(tokens, dtype="V16")
-        rows["event_time"], rows["amount"] = frauds["event_time"].to_numpy(), frauds["amount"].to_numpy()
-        return rows[np.frombuffer(tokens, dtype="<u8").reshape(-1, 2).any(axis=1)]
-
-    def _risk(self, batch: PaymentBatch) -> NDArray[np.void]:
-        payee, device, sim = (self._values(k, batch, name) for k, name in ((1, "payee"), (2, "device"), (3, "sim")))
-        return assemble(payee, device, sim, batch.rows["event_time"])
+        kinds: dict[str, tuple[Kind, str]] = {
+            "payer": ("account", "payer"), "payee": ("account", "payee"), "device": ("device", "device_id"),
+        }  # fmt: skip
+        tokens = {
+            name: self._tokeniser.tokens([(kind, frauds[column].to_list())]) for name, (kind, column) in kinds.items()
+        }
+        self._apply(activity_of_verdicts(tokens, frauds["event_time"].to_numpy()))
 
     def _values(self, kind: int, batch: PaymentBatch, name: str) -> NDArray[np.void]:
         """What is published of one entity of each payment; zeros for nothing."""
@@ -136,7 +132,7 @@ def featurise(
 def _verdicts(transactions: pl.DataFrame, labels: pl.DataFrame | None) -> pl.DataFrame:
     """Frauds with the time they became known, and what verdicts are about."""
     device = pl.col("device_id") if "device_id" in transactions.columns else pl.lit(None, dtype=pl.String)
-    about = transactions.select("transaction_id", "payee", device.alias("device_id"), "event_time", "amount")
+    about = transactions.select("transaction_id", "payer", "payee", device.alias("device_id"), "event_time")
     if labels is None:
         return about.clear().with_columns(pl.lit(None, dtype=pl.Int64).alias("known_at"))
     frauds = labels.filter(pl.col("is_fraud") & pl.col("known_at").is_not_null()).select("transaction_id", "known_at")

@@ -6,8 +6,10 @@ A worker does so before it takes part in a group, an image while it is built.
 import numpy as np
 
 from models import entity_state
+from models.activity import activity_of
 from models.batch import from_records
 from models.engine import RISK, compute
+from models.entity_risk import SEEN, assemble
 from models.entity_state import ENTITY, ENTITY_CODEC, VALUES
 from models.fingerprint import fingerprints
 from models.keys import TOKEN_BYTES, KeyIndex, distinct, of_tokens
@@ -34,14 +36,13 @@ def warm() -> None:
     payers, rows, status = np.zeros(2, dtype=PAYER), np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.uint8)
     fingerprints(compute(batch.rows, payers, rows, np.full(2, np.nan, dtype=RISK), status))
     entities, risks = np.zeros(4, dtype=ENTITY), np.zeros(2, dtype=VALUES)
-    entity_state.update(
-        entity_state.activity_of(batch.rows, status, np.ones(2, dtype=np.bool_)), entities, np.arange(4)
-    )
+    risk = assemble({name: risks for name, _ in SEEN}, batch.rows["event_time"])
+    entity_state.update(activity_of(batch.rows, status, np.ones(2, dtype=np.bool_), risk), entities, np.arange(4))
     entity_state.publishable(entities, np.arange(4))
     for codec, records in (
         (PAYER_CODEC, payers),
         (ENTITY_CODEC, entities),
-        (RecordCodec(VALUES, version=1, histories=()), risks),
+        (RecordCodec(VALUES, version=2, histories=()), risks),
     ):
         codec.decode(codec.encode(records, np.arange(2)), records, np.arange(2))
 

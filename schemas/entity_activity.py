@@ -28,7 +28,10 @@ FIRST_TIME = 1
 OUTFLOW = 2
 """Flag: the account paid, it did not receive."""
 FRAUD = 4
-"""Flag: no payment, but a verdict that an earlier one was fraud."""
+"""Flag: no payment, but a verdict that an earlier one was fraud: with OUTFLOW that the account was robbed, without
+that it received."""
+LAYERED = 8
+"""Flag: the payer had itself received as much within a day."""
 
 
 def encode_activity(rows: np.ndarray) -> bytes:

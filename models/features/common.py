@@ -79,3 +79,9 @@ def window(index: np.ndarray, values: np.ndarray, used: int, now: int, buckets: 
         if now - buckets < np.int64(index[k]) <= now:
             total += values[k]
     return total
+
+
+@compiled
+def fade(seconds: int, span: int) -> float:
+    """What is left of 1 after `seconds`, 1/e after `span`; nothing fades before its time."""
+    return math.exp(-max(0, seconds) / span)

@@ -36,7 +36,6 @@ def device_features(f, p, s, r, time_ms):
     f.rooted = p.rooted
     f.emulator = p.emulator
     f.battery_percent = p.battery_percent
-    f.battery_charging = p.battery_charging
     f.device_payers = r.device_payers
     f.device_frauds = r.device_frauds
     f.sim_payers = r.sim_payers

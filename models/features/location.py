@@ -9,7 +9,6 @@ from models.jit import compiled
 
 LEAST_HOURS = 1 / 60
 """Two fixes within a minute are taken as a minute apart: GPS noise must not look like speed."""
-LEAST_SPREAD_KM = 0.5
 HOME_MEMORY = 200
 """Fixes that the centre of a payer's places remembers, at least in weight."""
 
@@ -20,28 +19,19 @@ def location_features(f, p, s, time_ms):
     f.speed_kmh = NAN
     f.distance_last_km = NAN
     f.fix_age_hours = NAN
-    f.fix_repeated = NAN
     if s.fixes > 0:
         hours = abs(time_ms - s.fix_ms) / HOUR_MS
         distance = haversine_km(s.fix_latitude, s.fix_longitude, p.latitude, p.longitude)
         f.distance_last_km = distance
         f.fix_age_hours = hours
         f.speed_kmh = distance / max(hours, LEAST_HOURS)
-        if not np.isnan(distance):
-            same = np.float32(p.latitude) == s.fix_latitude and np.float32(p.longitude) == s.fix_longitude
-            f.fix_repeated = 1.0 if same else 0.0
     f.distance_home_km = NAN
     f.home_spread_km = NAN
-    f.distance_home_spreads = NAN
     f.ip_home_km = NAN
     if s.fixes >= 3:
-        spread = math.sqrt(s.home_variance_km2)
-        distance = haversine_km(s.home_latitude, s.home_longitude, p.latitude, p.longitude)
-        f.distance_home_km = distance
-        f.home_spread_km = spread
-        f.distance_home_spreads = distance / max(spread, LEAST_SPREAD_KM)
+        f.distance_home_km = haversine_km(s.home_latitude, s.home_longitude, p.latitude, p.longitude)
+        f.home_spread_km = math.sqrt(s.home_variance_km2)
         f.ip_home_km = haversine_km(s.home_latitude, s.home_longitude, p.ip_latitude, p.ip_longitude)
-    f.fixes_known = s.fixes
     f.gps_accuracy_m = p.gps_accuracy_m
     f.gps_missing = 1.0 if np.isnan(p.latitude) or np.isnan(p.longitude) else 0.0
     f.gps_mocked = p.gps_mocked

@@ -8,24 +8,12 @@ from models.features.common import DAY_SECONDS, NAN, deviations, find, hour_in_i
 from models.jit import compiled
 from models.payer_state import DAYS, FIVE_MINUTES, HOURS
 
-DAILY_LIMIT_RUPEES = 100_000.0
-"""UPI's person-to-person limit a day (NPCI)."""
 LIMITS_RUPEES = np.array([2_000.0, 5_000.0, 10_000.0, 25_000.0, 50_000.0, 100_000.0])
-NIGHT_ENDS = 5
 AMOUNT_MEMORY = 100
 LOG_AMOUNT_FLOOR = 0.25
-
-
-@compiled
-def trailing_zeros(paise: int) -> int:
-    """Zeros at the end of the amount in whole rupees; 0 if there are paise."""
-    if paise % 100 != 0:
-        return 0
-    rupees, zeros = paise // 100, 0
-    while rupees > 0 and rupees % 10 == 0:
-        rupees //= 10
-        zeros += 1
-    return zeros
+ROBUST_AFTER, ROBUST_DEVIATIONS = 5, 3.0
+"""Once so many amounts are known, one that lies further off moves the mean as if it lay that far: what a thief takes
+must not become the customer's usual."""
 
 
 @compiled
@@ -33,7 +21,7 @@ def transaction_features(f, p, s, r, time_ms):
     """Write the transaction group of payment `p` into `f`, from the payer's record `s` and entity risk `r`."""
     rupees = p.amount / 100
     _amount(f, p, s, rupees)
-    _time(f, s, time_ms, rupees)
+    _time(f, s, time_ms)
     _velocity(f, s, time_ms, rupees)
     _payee(f, p, s, time_ms, rupees)
     f.collect_request = p.collect
@@ -47,8 +35,15 @@ def transaction_features(f, p, s, r, time_ms):
     f.payee_inflow_day_rupees = r.payee_inflow_day_rupees
     f.payee_passthrough = r.payee_passthrough
     f.payee_first_time_share = r.payee_first_time_share
+    f.payee_silence_days = r.payee_silence_days
+    f.payee_layered_share = r.payee_layered_share
     f.payee_frauds = r.payee_frauds
+    f.payee_fraud_share = r.payee_fraud_share
+    f.payee_fraud_days = r.payee_fraud_days
     f.payee_risk = r.payee_risk
+    f.payer_received_day_rupees = r.payer_received_day_rupees
+    f.payer_losses = r.payer_losses
+    f.payer_risk = r.payer_risk
     f.payee_mule_flag = p.payee_mule_flag
     f.payee_ffri = p.ffri
     f.network_risk_score = p.network_risk_score
@@ -62,7 +57,6 @@ def _amount(f, p, s, rupees):
     )
     f.amount_of_highest = rupees / s.amount_highest if s.amounts > 0 else NAN
     f.amount_usual_rupees = math.exp(s.amount_log_mean) if s.amounts > 0 else NAN
-    f.amount_round = trailing_zeros(int(p.amount))
     f.under_limit = 0.0
     for limit in LIMITS_RUPEES:
         if 0.95 * limit <= rupees < limit:
@@ -70,10 +64,9 @@ def _amount(f, p, s, rupees):
 
 
 @compiled
-def _time(f, s, time_ms, rupees):
+def _time(f, s, time_ms):
     hour = hour_in_india(time_ms)
     f.hour_of_day = hour
-    f.night_amount_rupees = rupees if hour < NIGHT_ENDS else 0.0
     total = 0
     for h in range(24):
         total += s.hours_of_day[h]
@@ -92,10 +85,10 @@ def _velocity(f, s, time_ms, rupees):
     f.amount_hour_rupees = rupees + window(
         s.five_minute_index, s.five_minute_amount, s.five_minutes, five, FIVE_MINUTES
     )
-    amount_day = rupees + window(s.hour_index, s.hour_amount, s.hours, hour, HOURS)
-    f.amount_day_rupees = amount_day
-    f.limit_share = amount_day / DAILY_LIMIT_RUPEES
+    f.amount_day_rupees = rupees + window(s.hour_index, s.hour_amount, s.hours, hour, HOURS)
     f.amount_week_rupees = rupees + window(s.day_index, s.day_amount, s.days, day, 7)
+    payments_week = 1 + window(s.day_index, s.day_count, s.days, day, 7)
+    f.amount_week_ratio = f.amount_week_rupees / payments_week / math.exp(s.amount_log_mean) if s.amounts > 0 else NAN
 
 
 @compiled
@@ -110,7 +103,6 @@ def _payee(f, p, s, time_ms, rupees):
         if since(time_ms, s.payee_first[k]) < DAY_SECONDS:
             new += 1.0
     f.new_payees_day = new
-    f.payees_known = s.payees
 
 
 @compiled
@@ -118,10 +110,12 @@ def remember_transaction(s, p, time_ms):
     """Move amounts, hours, velocity and payees on to this payment; the payee paid longest ago makes room."""
     rupees = p.amount / 100
     seconds = int(time_ms // 1000)
+    delta = math.log(rupees) - s.amount_log_mean
+    if s.amounts >= ROBUST_AFTER:
+        most = ROBUST_DEVIATIONS * math.sqrt(s.amount_log_variance + LOG_AMOUNT_FLOOR * LOG_AMOUNT_FLOOR)
+        delta = min(max(delta, -most), most)
     s.amounts = min(s.amounts + 1, AMOUNT_MEMORY)
-    log = math.log(rupees)
     weight = 1.0 / s.amounts
-    delta = log - s.amount_log_mean
     s.amount_log_mean += weight * delta
     s.amount_log_variance = (1 - weight) * (s.amount_log_variance + weight * delta * delta)
     s.amount_highest = max(s.amount_highest, np.float32(rupees))

@@ -1,5 +1,7 @@
 """What is learned of payees, devices and SIMs, and when it is news."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from agents.entities import Entities
 from models.entity_state import ENTITY_CODEC, ENTITY_KEY_BYTES
 from models.keys import as_bytes
 from schemas.codec import decode_entity_risk
-from schemas.entity_activity import ACTIVITY, FIRST_TIME, FRAUD, OUTFLOW, encode_activity
+from schemas.entity_activity import ACTIVITY, FIRST_TIME, FRAUD, LAYERED, OUTFLOW, encode_activity
 from stream.batch import Batch
 from stream.changelog import Checkpoint
 from stream.errors import Stop
@@ -107,6 +109,53 @@ def test_a_verdict_is_news_at_once(desk):
     assert news.last_fraud_at == NOON
     assert news.risk == pytest.approx(0.5)
     assert news.payers == 0
+
+
+DAY_S = 86_400
+
+
+def test_verdicts_fade_and_an_episode_begins_again_after_a_quiet_fortnight(desk):
+    desk.see(row(MULE, flags=FRAUD))
+    news = desk.see(row(MULE, flags=FRAUD, after_s=10 * DAY_S))[MULE.hex()]
+    assert news.frauds_recent == pytest.approx(1 + math.exp(-1))
+    assert news.fraud_since == NOON
+    news = desk.see(row(MULE, flags=FRAUD, after_s=25 * DAY_S))[MULE.hex()]
+    assert news.fraud_since == NOON + 25 * DAY_S * 1000
+    assert news.frauds_known == 3
+
+
+def test_a_verdict_that_comes_after_one_of_a_later_payment_counts_with_its_age(desk):
+    desk.see(row(MULE, flags=FRAUD, after_s=10 * DAY_S))
+    news = desk.see(row(MULE, flags=FRAUD))[MULE.hex()]
+    assert news.frauds_recent == pytest.approx(1 + math.exp(-1))
+    assert (news.fraud_since, news.last_fraud_at) == (NOON, NOON + 10 * DAY_S * 1000)
+
+
+def test_a_busy_shop_with_one_fraud_is_no_mule(desk):
+    desk.see(*(row(SHOP, after_s=i) for i in range(99)))
+    assert desk.see(row(SHOP, flags=FRAUD))[SHOP.hex()].fraud_share == pytest.approx(1 / 99.5, rel=1e-3)
+    desk.see(row(MULE))
+    assert desk.see(row(MULE, flags=FRAUD))[MULE.hex()].fraud_share == pytest.approx(1 / 1.5)
+
+
+def test_a_verdict_about_what_an_account_paid_makes_it_a_victim_not_a_mule(desk):
+    news = desk.see(row(MULE, flags=FRAUD | OUTFLOW))[MULE.hex()]
+    assert (news.losses_recent, news.last_loss_at, news.frauds_known, news.risk) == (1, NOON, 0, 0)
+
+
+def test_a_dormant_account_that_wakes_is_news_from_its_first_payment(desk):
+    desk.see(row(MULE))
+    news = desk.see(row(MULE, after_s=90 * DAY_S, flags=0))[MULE.hex()]
+    assert news.silence_days == pytest.approx(90)
+    later = desk.see(*(row(MULE, after_s=(90 + day) * DAY_S) for day in (1, 6)))[MULE.hex()]
+    assert later.silence_days == pytest.approx(90)  # its week is not over
+    assert desk.see(*(row(MULE, after_s=98 * DAY_S + k) for k in range(3)))[MULE.hex()].silence_days < 3
+
+
+def test_money_from_accounts_that_just_received_it_is_layered(desk):
+    desk.see(row(MULE, rupees=300))
+    news = desk.see(row(MULE, rupees=100, flags=FIRST_TIME | LAYERED))[MULE.hex()]
+    assert news.layered_share == pytest.approx(0.25)
 
 
 def test_kinds_are_kept_apart_under_one_token(desk):

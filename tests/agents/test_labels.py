@@ -6,7 +6,7 @@ import pytest
 from agents.labels import Labels
 from models.tokens import Tokeniser
 from schemas.codec import encode
-from schemas.entity_activity import FRAUD, decode_activity, partition_of
+from schemas.entity_activity import FRAUD, OUTFLOW, decode_activity, partition_of
 from schemas.label import Label
 from stream.batch import Batch
 
@@ -34,15 +34,19 @@ def activity(outputs):
     ]
 
 
-def test_a_fraud_speaks_against_payee_and_device_not_against_the_payer():
+def test_a_fraud_speaks_against_payee_and_device_and_of_the_payer_as_its_victim():
     found = activity(take(label(device_id="phone")))
-    expected = [(1, FRAUD, TOKENISER.token("mule@bank")), (2, FRAUD, TOKENISER.token("phone", "device"))]
-    assert sorted(found) == expected
+    expected = [
+        (1, FRAUD, TOKENISER.token("mule@bank")),
+        (1, FRAUD | OUTFLOW, TOKENISER.token("asha@bank")),
+        (2, FRAUD, TOKENISER.token("phone", "device")),
+    ]
+    assert sorted(found) == sorted(expected)
 
 
-def test_without_a_device_only_the_payee_is_meant():
+def test_without_a_device_only_the_accounts_are_meant():
     found = activity(take(label(), label(payee="other@bank", device_id="phone")))
-    assert sorted(kind for kind, _, _ in found) == [1, 1, 2]
+    assert sorted(kind for kind, _, _ in found) == [1, 1, 1, 1, 2]
     assert "0" * 32 not in [token for _, _, token in found]
 
 
@@ -52,7 +56,7 @@ def test_an_honest_payment_says_nothing():
 
 @pytest.mark.parametrize("value", [b"", None, b"{", b'{"payee": 1}'])
 def test_a_label_that_cannot_be_read_is_left_and_the_rest_counts(value):
-    assert len(activity(take(value, label()))) == 1
+    assert len(activity(take(value, label()))) == 2
 
 
 def test_a_batch_without_frauds_publishes_nothing():

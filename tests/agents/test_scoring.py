@@ -11,7 +11,7 @@ from models.fingerprint import fingerprints
 from models.payer_state import PAYER, PAYER_CODEC
 from schemas.codec import encode
 from schemas.dead_letter import MAX_PART_BYTES, DeadLetter
-from schemas.entity_activity import FIRST_TIME, OUTFLOW, decode_activity
+from schemas.entity_activity import FIRST_TIME, LAYERED, OUTFLOW, decode_activity
 from schemas.entity_risk import EntityRisk
 from stream.topics import WIDE_MAX_BYTES
 
@@ -253,6 +253,13 @@ def test_activity_tells_what_an_account_pays_once_it_is_known_to_receive(desk, p
     assert (paid["kind"], paid["flags"], paid["amount"]) == (1, OUTFLOW, 50_000)
 
 
+def test_activity_tells_when_the_payer_had_just_received_as_much(desk, payment, token):
+    desk.learn_risk(mule(token("asha@bank")))
+    found = activity(desk.judge(payment()))
+    to_payee = {bytes(row["token"]).hex(): row for row in found}[token("ravi@bank")]
+    assert to_payee["flags"] & LAYERED
+
+
 def test_activity_is_emitted_once(desk, payment):
     again = payment()
     assert len(activity(desk.judge(again))) == 1
@@ -307,9 +314,10 @@ def test_a_redo_goes_over_into_new_payments_at_the_applied_offset(desk, payment)
     assert desk.scoring.state.records["payments"].max() == 3
 
 
-def mule(token: str, **values) -> EntityRisk:
+def mule(token: str, **more) -> EntityRisk:
     now = 1_760_077_800_000
-    values = {"payers": 40, "frauds_known": 3, "first_time_share": 1.0, "risk": 0.9, **values}
+    values = {"payers": 40, "inflow_amount_24h": 10_000_000, "frauds_recent": 3.0}
+    values |= {"last_fraud_at": now, "first_time_share": 1.0, "risk": 0.9, **more}
     return EntityRisk(kind="account", token=token, updated_at=now, first_seen=now - 86_400_000, **values)
 
 

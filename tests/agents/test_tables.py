@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.tables import ListTable, RiskTable
+from agents.tables import VALUES_CODEC, ListTable, RiskTable
 from models.entity_state import VALUES, entity_keys
 from models.keys import as_bytes
 from models.policy import ALLOW, BLOCK
@@ -93,7 +93,7 @@ def test_a_topic_made_again_is_read_from_its_start(make_table):
 
 
 def test_values_that_another_build_kept_are_read_from_the_topic_again(make_table, monkeypatch):
-    newer = RecordCodec(VALUES, version=2, histories=())
+    newer = RecordCodec(VALUES, version=VALUES_CODEC.version + 1, histories=())
     with monkeypatch.context() as build:
         build.setattr("agents.tables.VALUES_CODEC", newer)
         table = make_table()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kit.bank import Bank
 from kit.readback import STATE, Found, counted, messages
 from models import entity_state
+from models.activity import activity_of
 from models.arena import GrowingArena
 from models.batch import from_transactions
 from models.bundle import Bundle
@@ -146,7 +147,7 @@ class Replay:
         features = compute(payments.rows, arena.records, rows, risk, status)
         new = np.flatnonzero(status & DUPLICATE == 0)
         nobody = np.zeros(new.size, dtype=np.bool_)
-        self._activity.append(entity_state.activity_of(payments.rows[new], status[new], nobody))
+        self._activity.append(activity_of(payments.rows[new], status[new], nobody, risk[new]))
         for sha in np.unique(shas).tolist():
             mine = np.flatnonzero(shas == sha)
             scores = self.models[sha].score(features[mine])
