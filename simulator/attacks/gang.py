@@ -19,7 +19,7 @@ from simulator.world import World
 
 FORTNIGHT_MS = 14 * DAY_MS
 _GANG, _DEVICE, _REGISTRY, _HONEST = 61, 62, 63, 64
-_PAYMENTS_PER_MULE = 12.0
+_PAYMENTS_PER_MULE = 18.0
 _PAYMENTS_PER_DEVICE = 9.0
 _IN_USE = 3.0 / 14
 """Share of a fortnight for which a mule account is in use: about three days (assumed)."""

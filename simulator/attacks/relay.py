@@ -101,8 +101,9 @@ def _next(scene: Scene, hub: Ints, time: Ints) -> Ints:
 
 
 def _quiet(draft: Draft, rows: Bools) -> None:
-    """Nobody is on the phone with a mule who passes money on."""
+    """A mule who passes money on is led by nobody: no call, no long session."""
     draft.on_call &= ~rows
+    draft.session_ms = np.where(rows, draft.session_ms * 0.6, draft.session_ms)
 
 
 def _pass_on(scene: Scene, draft: Draft, campaign: Ints, inward: Bools, count: int) -> None:
