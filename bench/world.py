@@ -91,7 +91,7 @@ def _code(*packages: str) -> str:
     """Names the version of some packages' code."""
     digest = hashlib.sha256()
     for package in packages:
-        for file in sorted((ROOT / package).rglob("*.py")):
+        for file in sorted(file for kind in ("*.py", "*.yaml") for file in (ROOT / package).rglob(kind)):
             digest.update(file.read_bytes())
     return f"{'-'.join(packages)}-{digest.hexdigest()[:12]}"
 

@@ -24,9 +24,9 @@ class App:
 
 
 APPS: tuple[App, ...] = (
-    App("in.suryabank.upi", "SUR", "@oksurya", 0.30),
-    App("in.gangabank.mobile", "GNG", "@ganga", 0.24, hardware=False),
-    App("com.tezpaisa.wallet", "TZP", "@tez", 0.20, hardware=False, network_place=False),
-    App("in.deccan.pay", "DCN", "@okdeccan", 0.14, behaviour=False),
-    App("in.coop.lite", "COP", "@coop", 0.12, hardware=False, fingerprint=False, gps=False, behaviour=False),
+    App("in.suryabank.upi", "SUR", "@oksurya", 0.32),
+    App("in.gangabank.mobile", "GNG", "@ganga", 0.26, hardware=False),
+    App("com.tezpaisa.wallet", "TZP", "@tez", 0.22, hardware=False, network_place=False),
+    App("in.deccan.pay", "DCN", "@okdeccan", 0.12, behaviour=False),
+    App("in.coop.lite", "COP", "@coop", 0.08, hardware=False, fingerprint=False, gps=False, behaviour=False),
 )  # fmt: skip

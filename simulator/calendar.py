@@ -21,16 +21,18 @@ HOUR_WEIGHTS /= HOUR_WEIGHTS.sum(axis=1, keepdims=True)
 """[profile, hour in India] → share of the day's payments."""
 PROFILE_SHARES: Floats = np.array([0.42, 0.16, 0.15, 0.05, 0.12, 0.10])
 
-_WEEKDAY = np.array([1.0, 0.97, 0.97, 0.99, 1.05, 1.1, 0.98])
+_WEEKDAY = np.array([1.0, 0.98, 0.98, 0.99, 1.02, 1.04, 0.99])
 """Monday first."""
 _MONTH_DAY = np.array(
-    [1.25, 1.18, 1.12, 1.08, 1.06, 1.02, 1.02, 1.0, 1.0, 1.0] + [0.96] * 14 + [0.95] * 4 + [1.05, 1.1, 1.15]
+    [1.07, 1.08, 1.06, 1.05, 1.05, 1.03, 1.02, 1.0, 1.0, 1.0] + [0.985] * 14 + [0.97] * 4 + [0.99, 1.0, 1.02]
 )
+"""UPI's volume varies little: 2 August 2025, a record, had 1.085 times the month's average (NPCI)."""
 _FESTIVALS: dict[str, float] = {
-    "2024-10-31": 1.5, "2024-10-29": 1.4, "2025-03-14": 1.3, "2025-08-09": 1.2, "2025-10-02": 1.3,
-    "2025-10-18": 1.5, "2025-10-20": 1.5, "2025-12-25": 1.2, "2026-01-01": 1.3, "2026-01-14": 1.2,
-    "2026-03-04": 1.3, "2026-08-28": 1.2, "2026-11-06": 1.5, "2026-11-08": 1.5,
+    "2024-10-31": 1.13, "2024-10-29": 1.1, "2025-03-14": 1.06, "2025-08-09": 1.04, "2025-10-02": 1.06,
+    "2025-10-18": 1.13, "2025-10-20": 1.08, "2025-12-25": 1.04, "2026-01-01": 1.06, "2026-01-14": 1.04,
+    "2026-03-04": 1.06, "2026-08-28": 1.04, "2026-11-06": 1.13, "2026-11-08": 1.08,
 }  # fmt: skip
+"""The day before Diwali 2025 had about 1.13 times September's average (NPCI)."""
 _FESTIVAL_DAYS = np.array([np.datetime64(day, "D").astype(np.int64) for day in _FESTIVALS])
 _FESTIVAL_FACTORS = np.array(list(_FESTIVALS.values()))
 

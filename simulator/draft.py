@@ -18,7 +18,7 @@ class Draft:
     payee: Ints
     rupees: Floats
     kind: Ints
-    """0 for an honest payment, else 1 + position in `attacks.kinds.KINDS`."""
+    """0 for an honest payment, else 1 + position among the scenario's kinds."""
     collect: Bools
     mode: Ints
     purpose: Ints

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simulator import calendar, commerce
+from simulator import calendar, commerce, neighbourhood
 from simulator.arrays import HOUR_MS, Bools, Floats, Ints, uniform
 from simulator.draft import Draft
 from simulator.habits import usual
@@ -34,8 +34,19 @@ def arrivals(world: World, start_ms: int, end_ms: int, count: int, rng: np.rando
         cell = np.repeat(np.arange(len(edges)), hours)
         times.append(low[cell] + (rng.random(n) * (high - low)[cell]).astype(np.int64))
     payer, time = np.concatenate(payers), np.concatenate(times)
+    payer = _joined(world, payer, time)
     order = np.argsort(time, kind="stable")
     return payer[order], time[order]
+
+
+def _joined(world: World, payer: Ints, time: Ints) -> Ints:
+    """Who pays in place of those who have not joined yet: somebody of the family, or of the street."""
+    for step in range(1, 4):
+        early = world.registered_at[payer] > time
+        payer = np.where(
+            early & (world.activity[(payer + step) % world.payers] > 0), (payer + step) % world.payers, payer
+        )
+    return payer
 
 
 def honest(world: World, start_ms: int, end_ms: int, count: int, rng: np.random.Generator, lookalikes: float) -> Draft:
@@ -54,6 +65,8 @@ def _shopping(world: World, draft: Draft, rows: Ints, rng: np.random.Generator, 
     rank = (FAVOURITE_SHOPS * rng.random(n) ** 2.2).astype(np.int64)
     other = world.shop(world.city[payer], rng.random(n) < 0.12, rng.random(n))
     payee = np.where(rng.random(n) < 0.68, world.favourite_shop(payer, rank), other)
+    new = rng.random(n) < neighbourhood.NEW_SHOP * lookalikes
+    payee = np.where(new, neighbourhood.new_shop(world, payer, draft.time[rows], rng), payee)
     category = world.merchant_category[payee - world.payers]
     online = rng.random(n) < commerce.ONLINE[category]
     amount = (
@@ -72,26 +85,38 @@ def _shopping(world: World, draft: Draft, rows: Ints, rng: np.random.Generator, 
 
 
 def _between_persons(world: World, draft: Draft, rows: Ints, rng: np.random.Generator, lookalikes: float) -> None:
-    """Friends and family, rent in the first days of the month, strangers, and now and then a deposit to one of them."""
+    """Friends and family, rent, collections, hawkers, strangers, and now and then a deposit to one of them."""
     payer, time, n = draft.payer[rows], draft.time[rows], len(rows)
     rank = (FRIENDS * rng.random(n) ** 1.8).astype(np.int64)
-    stranger = rng.random(n) < 0.16 + 0.06 * lookalikes
+    stranger = rng.random(n) < 0.12 + 0.08 * lookalikes
     payee = np.where(stranger, any_person(world, payer, rng), world.friend(payer, rank))
     pair = np.exp(0.7 * (uniform(world.seed, PAIR, payer, payee) - 0.5) * 2)
-    amount = commerce.PERSON_MEDIAN * world.spending[payer] * pair * np.exp(commerce.PERSON_SIGMA * rng.normal(0, 1, n))
-    deposit = stranger & (rng.random(n) < 0.13 * lookalikes)
+    usual_amount = commerce.PERSON_MEDIAN * world.spending[payer] * pair
+    amount = usual_amount * np.exp(commerce.PERSON_SIGMA * rng.normal(0, 1, n))
+    buys = ~stranger & (rng.random(n) < neighbourhood.HAWKER)
+    payee = np.where(buys, neighbourhood.hawker(world, payer, rng), payee)
+    amount = np.where(buys, commerce.HAWKER_MEDIAN * np.exp(commerce.HAWKER_SIGMA * rng.normal(0, 1, n)), amount)
+    collected, organiser = neighbourhood.organiser(world, payer, time, lookalikes)
+    gives = collected & ~stranger & ~buys & (rng.random(n) < neighbourhood.GIVES)
+    payee = np.where(gives, organiser, payee)
+    amount = np.where(gives, rng.choice(neighbourhood.GIFTS, n), amount)
+    settles = neighbourhood.settling(world, payer, time, lookalikes) & (rng.random(n) < neighbourhood.SETTLES)
+    payee = np.where(settles, any_person(world, payer, rng), payee)
+    deposit = settles | (stranger & (rng.random(n) < 0.13 * lookalikes))
     large = commerce.DEPOSIT_MEDIAN * world.spending[payer] * np.exp(commerce.DEPOSIT_SIGMA * rng.normal(0, 1, n))
     amount = np.where(deposit, large, amount)
     first_days = calendar.month_day(calendar.india_day(time)) <= 5
-    rent = first_days & (rng.random(n) < 0.08) & ~stranger
+    rent = first_days & (rng.random(n) < 0.08) & ~stranger & ~settles
     rooms = commerce.RENT_LOW + (commerce.RENT_HIGH - commerce.RENT_LOW) * uniform(world.seed, PAIR, payer) ** 2
     amount = np.where(rent, rooms * np.sqrt(world.spending[payer]), amount)
-    draft.payee[rows] = np.where(rent, world.friend(payer, np.full(n, FRIENDS - 1)), payee)
+    payee = np.where(rent, neighbourhood.landlord(world, payer), payee)
+    draft.payee[rows] = np.where(payee == payer, world.payers + world.merchants + payer % world.outside, payee)
     draft.rupees[rows] = rounded(np.minimum(amount, commerce.PERSON_LIMIT), rng)
-    draft.mode[rows] = np.where(rng.random(n) < 0.35, MODE_QR, np.where(rng.random(n) < 0.15, MODE_INTENT, MODE_MANUAL))
+    code = np.where(buys, 0.95, 0.35)
+    draft.mode[rows] = np.where(rng.random(n) < code, MODE_QR, np.where(rng.random(n) < 0.15, MODE_INTENT, MODE_MANUAL))
     attentive = stranger & (rng.random(n) < 0.3 * lookalikes)
-    draft.session_ms[rows] *= np.where(attentive | deposit, 2.2, 1.0)
-    draft.on_call[rows] |= (deposit & (rng.random(n) < 0.22)) | (attentive & (rng.random(n) < 0.12))
+    draft.session_ms[rows] *= np.where(attentive | deposit, 1.8, 1.0)
+    draft.on_call[rows] |= (deposit & (rng.random(n) < 0.12)) | (attentive & (rng.random(n) < 0.08))
     draft.pasted[rows] |= stranger & (rng.random(n) < 0.3)
 
 

@@ -4,24 +4,23 @@ import numpy as np
 import polars as pl
 
 from simulator.arrays import DAY_MS, HOUR_MS
-from simulator.attacks.kinds import ATTACKS, KINDS
 from simulator.draft import Draft
+from simulator.scenario import Scenario
 
-_MEDIAN_DAYS = np.array([0.0] + [ATTACKS[kind].known_days for kind in KINDS])
-_NEVER = np.array([1.0] + [ATTACKS[kind].never_known for kind in KINDS])
-_KIND_NAMES = pl.Series(["", *KINDS])
 _SIGMA = 1.1
 """Spread of the logarithm of the delay: a median of 2 days is 12 hours to 8 days for two thirds."""
 
 
-def label(draft: Draft, payments: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+def label(scenario: Scenario, draft: Draft, payments: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     """A row per payment: transaction_id, payer, payee, event_time, is_fraud, kind, known_at (epoch ms; null: never)."""
     n = len(draft)
-    delay = _MEDIAN_DAYS[draft.kind] * DAY_MS * np.exp(_SIGMA * rng.normal(0, 1, n))
+    median_days = np.array([0.0] + [attack.known_days for attack in scenario.kinds.values()])
+    never = np.array([1.0] + [attack.never_known for attack in scenario.kinds.values()])
+    delay = median_days[draft.kind] * DAY_MS * np.exp(_SIGMA * rng.normal(0, 1, n))
     known_at = draft.time + np.clip(delay, HOUR_MS, 90 * DAY_MS).astype(np.int64)
-    known = pl.Series(rng.random(n) >= _NEVER[draft.kind])
+    known = pl.Series(rng.random(n) >= never[draft.kind])
     return payments.select("transaction_id", "payer", "payee", "event_time").with_columns(
         is_fraud=pl.Series(draft.kind > 0),
-        kind=_KIND_NAMES.gather(pl.Series(draft.kind.astype(np.uint32))),
+        kind=pl.Series(["", *scenario.names]).gather(pl.Series(draft.kind.astype(np.uint32))),
         known_at=pl.when(pl.lit(known)).then(pl.lit(pl.Series(known_at))),
     )

@@ -16,9 +16,9 @@ import polars as pl
 from simulator import calendar
 from simulator import world as worlds
 from simulator.arrays import DAY_MS, HOUR_MS, MINUTE_MS
-from simulator.attacks.blocks import Scene
 from simulator.attacks.campaigns import campaigns
 from simulator.attacks.gang import FORTNIGHT_MS, Gang, gang, registry
+from simulator.attacks.scene import Scene
 from simulator.config import SimulationConfig
 from simulator.draft import Draft, concatenate
 from simulator.honest import honest
@@ -91,21 +91,28 @@ class Simulation:
             return round(self._expected(origin, end_ms)) - round(self._expected(origin, start_ms))
         return round(self._expected(start_ms, end_ms))
 
-    def _gangs(self, time_ms: int) -> list[Gang]:
+    def _gangs(self, time_ms: int) -> tuple[Gang, Gang]:
         """The gangs at work: this fortnight's and the one's before."""
         fortnight = time_ms // FORTNIGHT_MS
         frauds = self._scale * self.config.fraud_rate * FORTNIGHT_MS / DAY_MS
-        return [gang(self.world, fortnight, frauds), gang(self.world, fortnight - 1, frauds)]
+        return gang(self.world, fortnight, frauds), gang(self.world, fortnight - 1, frauds)
 
     def _make_plan(self, number: int) -> Draft | None:
-        """The campaigns that begin in a plan's span, each plan by one of two gangs."""
-        start, end = number * self._plan_ms, (number + 1) * self._plan_ms
-        rng = np.random.default_rng([self.config.seed, _PLAN_STREAM, self._plan_ms, number])
-        groups = self._gangs(start)
+        """The campaigns that begin in a plan's span."""
+        config, start, end = self.config, number * self._plan_ms, (number + 1) * self._plan_ms
         scene = Scene(
-            self.world, groups[int(rng.random() < 0.3)], rng, start, end, self.config.adapted, self.config.lookalikes
+            world=self.world,
+            gangs=self._gangs(start),
+            rng=np.random.default_rng([config.seed, _PLAN_STREAM, self._plan_ms, number]),
+            start_ms=start,
+            end_ms=end,
+            reach_ms=self._reach_ms,
+            shares=config.adapted_shares,
+            lookalikes=config.lookalikes,
+            plan=number,
         )
-        return campaigns(scene, self.config.attack_weights, self._expected(start, end) * self.config.fraud_rate)
+        frauds = self._expected(start, end) * config.fraud_rate
+        return campaigns(scene, config.scenario, config.attack_weights, frauds)
 
     def _frauds(self, start_ms: int, end_ms: int) -> list[Draft]:
         """Fraudulent payments of a span, from every plan whose campaigns reach into it."""
@@ -132,4 +139,4 @@ class Simulation:
         draft = draft.take(np.argsort(draft.time, kind="stable"))
         flagged, indicator = registry(world, self._gangs(start_ms), draft.payee, draft.time)
         payments = render(world, draft, start_ms // MINUTE_MS, flagged, indicator, config.full_telemetry)
-        return Slot(payments, label(draft, payments, rng))
+        return Slot(payments, label(config.scenario, draft, payments, rng))

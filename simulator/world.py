@@ -1,7 +1,9 @@
 """The people and shops of a world: what stays the same about each of them, as one array per trait.
 
-Accounts share one number space: customers first, then merchants, then persons at other banks ("outside").
-Customers and merchants stand in order of their city, so that a neighbour is a number nearby.
+Accounts share one number space: customers first, then merchants, then persons at other banks ("outside"). Customers
+and merchants stand in order of their city, so that a neighbour is a number nearby. The last of the merchants are those
+that open in the world's time, then those that are registered for fraud only; the last of the persons at other banks
+are accounts bought or opened for fraud.
 """
 
 from dataclasses import dataclass
@@ -17,6 +19,16 @@ FRIENDS = 8
 FIRST_REGISTRATION_MS = 1_472_083_200_000
 """2016-08-25, when banks put UPI into their apps: nobody joined earlier."""
 _FRIEND, _OUTSIDE, _SHOP, _POPULAR = 11, 12, 13, 14
+NEW_SHOP_LIFE = 3
+"""Fortnights for which a shop counts as new."""
+_NEW_SHOP_FORTNIGHTS = 26
+"""After these the new shops' accounts begin anew."""
+JOIN_DAYS = 300.0
+JOINING = 0.1
+"""Share of customers who join within the first `JOIN_DAYS` of the world's time. UPI gains 3 to 6 million users a
+month (NPCI, July 2024) on some 400 million, about a hundredth a month."""
+SELDOM, SELDOM_ACTIVITY = 0.1, 0.06
+"""Share of customers who hardly ever pay from this account, and how much they pay of what others do (assumed)."""
 _WORLD_STREAM = 1
 
 
@@ -27,7 +39,14 @@ class World:
     seed: int
     payers: int
     merchants: int
+    """All merchants, with the new and the idle ones."""
+    new_shops: int
+    """How many of them open in the world's time."""
+    idle_shops: int
+    """How many of them no honest customer pays."""
     outside: int
+    idle_people: int
+    """Accounts at other banks, after the `outside` ones, that no honest customer pays."""
     city: Ints
     city_start: Ints
     """First customer of each city, and the end; [cities + 1]."""
@@ -65,7 +84,7 @@ class World:
     @property
     def accounts(self) -> int:
         """How many accounts there are in all."""
-        return self.payers + self.merchants + self.outside
+        return self.payers + self.merchants + self.outside + self.idle_people
 
     def is_merchant(self, account: Ints) -> Bools:
         """Whether each account is a merchant's."""
@@ -94,6 +113,13 @@ class World:
         everywhere = uniform(self.seed, _SHOP, payer, rank) < 0.2
         return self.shop(self.city[payer], everywhere, uniform(self.seed, _POPULAR, payer, rank))
 
+    def new_shop(self, payer: Ints, fortnight: Ints, age: Ints) -> Ints:
+        """The account of the shop that opened near each customer `age` fortnights ago."""
+        regions = self.new_shops // _NEW_SHOP_FORTNIGHTS
+        opened = (fortnight - age) % _NEW_SHOP_FORTNIGHTS
+        established = self.merchants - self.new_shops - self.idle_shops
+        return self.payers + established + opened * regions + payer * regions // self.payers
+
     def shop(self, city: Ints, everywhere: Bools, draw: Floats) -> Ints:
         """A merchant of the city, or one who sells everywhere; small draws from [0, 1) give the popular ones."""
         city = np.where(everywhere, len(geography.CITIES), city)
@@ -102,7 +128,7 @@ class World:
 
 
 def build(seed: int, payers: int, telemetry: float, epoch_ms: int) -> World:
-    """The world of a seed; all customers have joined before `epoch_ms`. About 1 µs a customer."""
+    """The world of a seed; nine in ten customers have joined before `epoch_ms`. About 1 µs a customer."""
     rng = np.random.default_rng([seed, _WORLD_STREAM])
     cities = len(geography.CITIES)
     counts = _apportion(payers, geography.WEIGHTS)
@@ -112,17 +138,26 @@ def build(seed: int, payers: int, telemetry: float, epoch_ms: int) -> World:
     profile = rng.choice(len(calendar.PROFILES), payers, p=calendar.PROFILE_SHARES)
     elder = profile == calendar.ELDER
     activity = rng.gamma(1.6, 1.0, payers) * np.where(elder, 0.5, 1.0)
+    activity[rng.random(payers) < SELDOM] *= SELDOM_ACTIVITY
     activity[rng.random(payers) < 0.03] = 0.0
+    joined = epoch_ms - (rng.exponential(900, payers) * DAY_MS).astype(np.int64)
+    joining = rng.random(payers) < JOINING
+    joined = np.where(joining, epoch_ms + (rng.random(payers) * JOIN_DAYS * DAY_MS).astype(np.int64), joined)
     typing = np.clip(rng.normal(175, 17, payers), 120, 240) * np.where(elder, rng.uniform(1.2, 2.3, payers), 1.0)
     by_profile = tuple(np.flatnonzero((profile == p) & (activity > 0)) for p in range(len(calendar.PROFILES)))
     sums = np.array([activity[group].sum() for group in by_profile])
-    merchants = max(4 * (cities + 1), payers // 20)
-    shop_counts = _apportion(merchants, np.append(geography.WEIGHTS * 0.93, 0.07))
+    established = max(4 * (cities + 1), payers // 20)
+    shop_counts = _apportion(established, np.append(geography.WEIGHTS * 0.93, 0.07))
+    new_shops, idle_shops = _NEW_SHOP_FORTNIGHTS * max(8, payers // 500), max(64, payers // 60)
+    merchants = established + new_shops + idle_shops
     return World(
         seed=seed,
         payers=payers,
         merchants=merchants,
+        new_shops=new_shops,
+        idle_shops=idle_shops,
         outside=payers,
+        idle_people=max(200, payers // 8),
         city=city,
         city_start=np.concatenate([[0], np.cumsum(counts)]),
         home_lat=home_lat,
@@ -132,7 +167,7 @@ def build(seed: int, payers: int, telemetry: float, epoch_ms: int) -> World:
         profile=profile,
         activity=activity,
         spending=np.exp(rng.normal(0, 0.55, payers)),
-        merchant_share=rng.beta(6, 4, payers),
+        merchant_share=rng.beta(6.4, 3.6, payers),
         typing_ms=typing,
         typing_spread_ms=typing * rng.uniform(0.18, 0.38, payers),
         tap_ms=np.exp(rng.normal(6.0, 0.25, payers)) * np.where(elder, 1.5, 1.0),
@@ -141,9 +176,7 @@ def build(seed: int, payers: int, telemetry: float, epoch_ms: int) -> World:
         telemetry=rng.random(payers) < telemetry,
         vpn=rng.random(payers) < 0.04,
         shares_device=rng.random(payers) < 0.06,
-        registered_at=np.maximum(
-            FIRST_REGISTRATION_MS, epoch_ms - (rng.exponential(900, payers) * DAY_MS).astype(np.int64)
-        ),
+        registered_at=np.maximum(FIRST_REGISTRATION_MS, joined),
         by_profile=by_profile,
         profile_cumulative=tuple(np.cumsum(activity[group]) / max(activity[group].sum(), 1e-9) for group in by_profile),
         profile_activity=sums / sums.sum(),

@@ -35,6 +35,10 @@ def test_the_wheel_holds_the_lock_of_the_brokers_jars(wheel_names):
     assert "stream/kafka-jars.lock" in wheel_names
 
 
+def test_the_wheel_holds_the_scenarios(wheel_names):
+    assert "simulator/scenarios/standard.yaml" in wheel_names
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_other_distribution_owns_the_name(package):
     # An editable install tells of its packages by a path, so ours may not be listed.

@@ -22,7 +22,16 @@ def simulate(
     attack: Annotated[
         list[str] | None, typer.Option(metavar="KIND=WEIGHT", help="Only these attack kinds, by weight; repeatable.")
     ] = None,
-    adapted: Annotated[float, typer.Option(min=0, max=1, help="Share of attacks in their adapted form.")] = 0.35,
+    scenario: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Attack kinds of your own, YAML; default: the standard ones.")
+    ] = None,
+    adapted: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of attacks that are adapted, each aspect.")
+    ] = 0.35,
+    adapt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ASPECT=SHARE", help="Another share for rhythm, location, amount or timing; repeatable."),
+    ] = None,
     lookalikes: Annotated[float, typer.Option(min=0, max=10, help="How often honest customers look like fraud.")] = 1.0,
     telemetry: Annotated[float, typer.Option(min=0, max=1, help="Share of customers whose app reports any.")] = 0.9,
     full_telemetry: Annotated[bool, typer.Option("--full-telemetry", help="Every field in every payment.")] = False,
@@ -42,6 +51,7 @@ def simulate(
     """
     from fraudstream.times import epoch_ms
     from simulator.config import SimulationConfig
+    from simulator.scenario import load, standard
 
     simulation = SimulationConfig(
         payments=payments,
@@ -50,11 +60,13 @@ def simulate(
         seed=seed,
         days=days,
         end_ms=epoch_ms(end),
-        attacks=_weights(attack or []),
+        attacks=_numbers("--attack", attack or [], "app_scam=3"),
         adapted=adapted,
+        adapt=_numbers("--adapt", adapt or [], "rhythm=0.8"),
         lookalikes=lookalikes,
         telemetry=telemetry,
         full_telemetry=full_telemetry,
+        scenario=load(scenario) if scenario else standard(),
     )
     if out is not None:
         _to_directory(simulation, out)
@@ -67,15 +79,15 @@ def simulate(
     publish_with_progress(frames, target(given, config, topic, rate), payments)
 
 
-def _weights(pairs: list[str]) -> dict[str, float]:
-    weights = {}
+def _numbers(option: str, pairs: list[str], example: str) -> dict[str, float]:
+    numbers = {}
     for pair in pairs:
-        kind, _, weight = pair.partition("=")
+        name, _, number = pair.partition("=")
         try:
-            weights[kind] = float(weight or 1)
+            numbers[name] = float(number or 1)
         except ValueError:
-            raise UserError(f"--attack {pair}: {weight} is not a number", hint="Write --attack app_scam=3.") from None
-    return weights
+            raise UserError(f"{option} {pair}: {number} is not a number", hint=f"Write {option} {example}.") from None
+    return numbers
 
 
 def _to_directory(config: "SimulationConfig", out: Path) -> None:

@@ -1,48 +1,78 @@
 """Attack campaigns of a stretch of time, of every kind, as drafts."""
 
+from collections.abc import Mapping
+from datetime import date
+
 import numpy as np
 
-from simulator.arrays import MINUTE_MS, Ints
+from simulator.arrays import DAY_MS, MINUTE_MS, Bools, Ints
 from simulator.attacks import blocks
-from simulator.attacks.blocks import Scene
-from simulator.attacks.kinds import ATTACKS, KINDS, Attack
-from simulator.attacks.relay import relay
+from simulator.attacks.attack import Attack
+from simulator.attacks.relay import proceeds, relay
+from simulator.attacks.scene import Scene
 from simulator.draft import Draft, concatenate
 from simulator.habits import usual
+from simulator.scenario import Scenario
 
 
-def campaigns(scene: Scene, weights: dict[str, float], frauds: float) -> Draft | None:
-    """About `frauds` fraudulent payments that begin within the scene's span, kinds by weight; None for none at all."""
-    drafts = []
-    for name, weight in weights.items():
-        attack = ATTACKS[name]
-        wanted = frauds * weight / (sum(attack.payments) / 2)
-        count = int(wanted) + int(scene.rng.random() < wanted % 1)
-        if count:
-            draft = relay(scene, attack, count) if attack.relay else _strike(scene, attack, count)
-            draft.kind[:] = 1 + KINDS.index(name)
+def campaigns(scene: Scene, scenario: Scenario, weights: Mapping[str, float], frauds: float) -> Draft | None:
+    """About `frauds` fraudulent payments that begin within the scene's span, kinds by weight; None for none at all.
+
+    Kinds that pass on what others brought come last.
+    """
+    drafts: list[Draft] = []
+    for name, weight in sorted(weights.items(), key=lambda item: scenario.kinds[item[0]].relay == "proceeds"):
+        draft = _of_kind(scene.of_kind(name), name, scenario.kinds[name], weight * frauds, drafts)
+        if draft is not None:
+            draft.kind[:] = 1 + scenario.names.index(name)
             drafts.append(draft)
     return concatenate(drafts) if drafts else None
 
 
-def schedule(scene: Scene, attack: Attack, count: int) -> tuple[Ints, Ints]:
-    """Campaign number and time (epoch ms) of every payment of `count` campaigns."""
-    sizes = scene.rng.integers(attack.payments[0], attack.payments[1] + 1, count)
+def _of_kind(scene: Scene, name: str, attack: Attack, frauds: float, others: list[Draft]) -> Draft | None:
+    wanted = frauds / (sum(attack.payments) / 2)
+    count = int(wanted) + int(scene.rng.random() < wanted % 1)
+    if not count:
+        return None
+    if attack.relay == "proceeds":
+        draft = proceeds(scene, name, attack, count, concatenate(others) if others else None)
+    elif attack.relay == "none":
+        draft = _strike(scene, name, attack, count)
+    else:
+        draft = relay(scene, name, attack, count)
+    if draft is None:
+        return None
+    inside = _in_season(attack, draft.time)
+    return draft.take(inside) if inside.any() else None
+
+
+def _in_season(attack: Attack, time: Ints) -> Bools:
+    """Whether payments lie within the days (UTC) in which the kind occurs."""
+    first, end = (_midnight(day) if day else None for day in (attack.begins, attack.until))
+    return (time >= (first if first is not None else 0)) & (time < (end if end is not None else 2**62))
+
+
+def _midnight(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * DAY_MS
+
+
+def _strike(scene: Scene, name: str, attack: Attack, count: int) -> Draft:
+    """Campaigns against one victim each."""
+    rng = scene.rng
+    sizes = rng.integers(attack.payments[0], attack.payments[1] + 1, count)
     campaign = np.repeat(np.arange(count), sizes)
-    gaps = (scene.rng.exponential(attack.gap_minutes, len(campaign)) * MINUTE_MS).astype(np.int64) + 4_000
     first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    payer = blocks.victims(scene, attack.victims, count)[campaign]
+    adapted = {aspect: chosen[campaign] for aspect, chosen in scene.adapted(name, count).items()}
+    begin = scene.starts(attack, count)[campaign]
+    gaps = (rng.exponential(attack.gap_minutes, len(campaign)) * MINUTE_MS).astype(np.int64) + 4_000
     gaps[first] = 0
     elapsed = np.cumsum(gaps)
-    return campaign, blocks.starts(scene, attack.hours, count)[campaign] + elapsed - elapsed[first][campaign]
-
-
-def _strike(scene: Scene, attack: Attack, count: int) -> Draft:
-    """Campaigns against one victim each."""
-    campaign, time = schedule(scene, attack, count)
-    payer = blocks.victims(scene, attack.victims, count)[campaign]
-    draft = usual(scene.world, payer, time, scene.rng, scene.lookalikes)
-    adapted = (scene.rng.random(count) < scene.adapted)[campaign]
-    draft.payee = blocks.payees(scene, attack, campaign, payer)
+    at_once = begin + elapsed - elapsed[first][campaign]
+    drip = scene.spread(payer, begin, np.arange(len(campaign)) - first[campaign])
+    time = np.where(adapted["timing"], drip, at_once)
+    draft = usual(scene.world, payer, time, rng, scene.lookalikes)
+    draft.payee = blocks.payees(scene, attack, campaign, payer, time)
     draft.rupees = blocks.amounts(scene, attack, draft, adapted)
     blocks.begun(scene, attack, draft)
     blocks.device(scene, attack, draft, campaign)

@@ -57,6 +57,31 @@ def test_an_unknown_attack_is_refused_with_the_known_ones(tmp_path):
     assert "app_scam" in done.stderr
 
 
+def test_a_scenario_of_ones_own_takes_the_place_of_the_standard_one(tmp_path):
+    (tmp_path / "mine.yaml").write_text("kinds: {heist: {weight: 1, amounts: {median_rupees: 900}}}")
+    size = ("--payments", 3000, "--payers", 200, "--days", 3, "--fraud-rate", 0.02)
+    done = fraudstream("simulate", *size, "--scenario", tmp_path / "mine.yaml", "--out", tmp_path / "h")
+    assert done.returncode == 0, done.stderr
+    assert set(scan_labels(tmp_path / "h").collect()["kind"]) == {"", "heist"}
+    wrong = fraudstream(
+        "simulate", *size, "--scenario", tmp_path / "mine.yaml", "--attack", "app_scam", "--out", tmp_path
+    )
+    assert wrong.returncode == 1
+    assert "Known ones: heist" in wrong.stderr
+
+
+def test_mistakes_in_a_scenario_and_in_what_attackers_adapt_are_named(tmp_path):
+    (tmp_path / "mine.yaml").write_text("kinds: {heist: {weight: 1, amounts: {median_rupees: 900}, hands: robot}}")
+    done = fraudstream("simulate", "--scenario", tmp_path / "mine.yaml", "--out", tmp_path / "h")
+    assert done.returncode == 1
+    assert "kind heist, key hands" in done.stderr
+    assert "operator" in done.stderr
+    for option in ("luck=1", "rhythm=much"):
+        done = fraudstream("simulate", "--adapt", option, "--out", tmp_path / "h")
+        assert done.returncode == 1
+        assert option.split("=")[0] in done.stderr
+
+
 def test_the_handbooks_payments_become_a_history(tmp_path):
     handbook().write_parquet(tmp_path / "h.parquet")
     done = fraudstream("import", "handbook", tmp_path / "h.parquet", "--out", tmp_path / "out", "--label-delay", "1d")
