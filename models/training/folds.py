@@ -61,7 +61,7 @@ def folds_of(history: History, settings: Settings, treatment: Treatment, begin: 
     splits = fold_splits(history, settings, count)
     is_fraud = fold_outcomes(history, settings)
     advance = begin("binning the folds", count)
-    with TemporaryDirectory(prefix="fraudstream-train-") as home:
+    with TemporaryDirectory(prefix="fraudstream-train-", dir=settings.scratch) as home:
         folds = []
         for number, parts in enumerate(splits):
             scratch = _made(Path(home) / str(number)) if settings.external_memory else None

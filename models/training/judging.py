@@ -26,7 +26,7 @@ BAND_FALSE_POSITIVE_RATES = (0.013, 0.005, 0.001)
 Bands = tuple[Band, Band, Band, Band]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judgement:
     """Trees with everything that validation and test say of them."""
 

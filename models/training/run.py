@@ -114,7 +114,7 @@ def _grown(
     history: History, settings: Settings, parts: Split, treatment: Treatment, after_tree: Callable[[], None]
 ) -> list[Judgement]:
     """A model for each seed, judged."""
-    with TemporaryDirectory(prefix="fraudstream-train-") as disk:
+    with TemporaryDirectory(prefix="fraudstream-train-", dir=settings.scratch) as disk:
         samples = treated(history.features, parts, treatment, settings.seed)
         ground = prepare(samples, settings, Path(disk) if settings.external_memory else None)
         seeds = range(settings.seed, settings.seed + settings.seeds)

@@ -1,6 +1,7 @@
 """How to train: one frozen set of settings, from the command line or the code that calls."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from models.training.budget import DAY_MS, Budget
@@ -55,6 +56,8 @@ class Settings:
     device: Device = "auto"
     external_memory: bool | None = None
     """Fit from disk, a block at a time; None: where the features would take too large a share of memory."""
+    scratch: Path | None = None
+    """Directory for what is fitted from disk, about 85 bytes a payment; None: the system's for temporary files."""
 
     def __post_init__(self) -> None:
         if not 0 < self.validation_share < 1 or not 0 < self.before_cutoff <= 1:

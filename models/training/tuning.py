@@ -28,7 +28,10 @@ from models.training.stages import Begin
 STUDY = "fraudstream"
 STARTUP_TRIALS = 10
 """Trials at random before TPE has something to go by, and before anything is pruned."""
-_NOT_COMPARED = {"name", "threads", "device", "external_memory", "seeds", "budget", "alert_false_positive_rate"}
+_NOT_COMPARED = {
+    *("name", "threads", "device", "external_memory", "scratch", "seeds"),
+    *("budget", "alert_false_positive_rate"),
+}
 """Settings that do not change a trial's value."""
 
 
