@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 262_144
 """Payments of one block: 89 MB of features."""
-MEMORY_SHARE = 0.25
-"""Share of the machine's memory that features may take before training goes by blocks."""
+MEMORY_SHARE = 0.5
+"""Share of the machine's memory that payments may take before training goes by way of the disk."""
+PAYMENT_BYTES = 2_500
+"""What a payment takes in memory at the worst, from reading it as columns, twice while sorting, to its features."""
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 Rows = NDArray[np.int64]
@@ -121,8 +123,8 @@ def _read(features: "np.memmap[Any, Any]", rows: Rows) -> Matrix:
 
 
 def too_large(payments: int) -> bool:
-    """Whether the features of so many payments take more than `MEMORY_SHARE` of the memory there is."""
-    return payments * len(FEATURE_NAMES) * 4 > MEMORY_SHARE * memory_bytes()
+    """Whether so many payments would take more than `MEMORY_SHARE` of the memory there is."""
+    return payments * PAYMENT_BYTES > MEMORY_SHARE * memory_bytes()
 
 
 def memory_bytes() -> int:
