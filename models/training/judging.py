@@ -38,6 +38,8 @@ class Judgement:
     """On validation."""
     implied: dict[str, float]
     """What the alert score means on validation."""
+    validated: NDArray[np.int16] = field(repr=False)
+    """Scores of the validation payments."""
     validation_loss: float
     """Calibrated log-loss."""
     rows: Rows
@@ -72,6 +74,7 @@ def judge(booster: "Booster", history: History, parts: Split, budget: Budget) ->
         alert_score=alert_from,
         alert_false_positive_rate=float(np.mean(validated.score[~is_fraud] >= alert_from)),
         implied=implied(validated, alert_from, budget),
+        validated=validated.score,
         validation_loss=float(np.mean(np.logaddexp(0.0, np.where(is_fraud, -log_odds, log_odds)))),
         rows=rows,
         scores=scores,

@@ -152,4 +152,5 @@ def _over_seeds(models: list[Judgement]) -> dict[str, Spread]:
     if len(models) == 1:
         return {}
     figures = [model.evaluation.metrics | {"validation_loss": model.validation_loss} for model in models]
-    return {name: spread_of([each[name] for each in figures]) for name in figures[0]}
+    counts = ("payments", "frauds")
+    return {name: spread_of([each[name] for each in figures]) for name in figures[0] if name not in counts}
