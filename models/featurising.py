@@ -2,6 +2,7 @@
 
     DIR/features.npy              (n, 85) float32, payments in order of event time
     DIR/payments/part-N.parquet   transaction_id, payer and payee of the same payments
+    DIR/known.parquet             what else is known of them, and their status; written last
 
 Payments are read a part at a time and judged in the same chunks as `models.history.featurise` would; the engine goes on
 from one part to the next. In memory stay the engine's records, one part, and some 30 bytes of each payment.
@@ -24,6 +25,7 @@ from schemas.history import HistoryError
 
 BATCH = 50 * CHUNK
 """Payments whose columns are made together."""
+FEATURES, KNOWN = "features.npy", "known.parquet"
 STRINGS = ("transaction_id", "payer", "payee")
 ORDER = ("event_time", "transaction_id")
 
@@ -36,6 +38,16 @@ class StoredHistory(History):
     """
 
     directory: Path
+
+    @classmethod
+    def open(cls, directory: Path) -> "StoredHistory":
+        """A history that `featurise_to_disk` made earlier. Raises HistoryError when there is none."""
+        path = directory / KNOWN
+        if not path.is_file():
+            raise HistoryError(f"{directory} holds no features", hint="an interrupted run leaves none: make them again")
+        known = pl.read_parquet(path)
+        features = np.load(directory / FEATURES, mmap_mode="r")
+        return cls(features, known.drop("status"), known["status"].to_numpy(), directory)
 
     def take(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         """All that is known of these payments, rows in ascending order; their strings are read from disk."""
@@ -63,8 +75,7 @@ def featurise_to_disk(
     (directory / "payments").mkdir(parents=True)
     kept: list[pl.DataFrame] = []
     status: list[NDArray[np.uint8]] = []
-    path = directory / "features.npy"
-    with path.open("wb") as file:
+    with (directory / FEATURES).open("wb") as file:
         _write_header(file, 0)
         for number, frame in enumerate(_in_chunks(parts)):
             passage.expect(frame)
@@ -80,7 +91,9 @@ def featurise_to_disk(
         _write_header(file, sum(map(len, kept)))
     if not kept:
         raise HistoryError("the history holds no payments", hint="check --data, and --to")
-    return StoredHistory(np.load(path, mmap_mode="r"), pl.concat(kept, rechunk=True), np.concatenate(status), directory)
+    known = pl.concat(kept, rechunk=True).with_columns(status=pl.Series(np.concatenate(status)))
+    known.write_parquet(directory / KNOWN)
+    return StoredHistory.open(directory)
 
 
 class _Passage:
