@@ -199,9 +199,9 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "training",
                 "Ways of training",
                 "Simulated worlds of different seeds, each split by time with verdicts as they became known; every way "
-                "of training on the same world and measured on the same test window, by all verdicts. “A fifth” is "
-                "fitted on the last fifth of the payments before the cutoff. What follows from it stands in "
-                "[decision 14](decisions/0014-training.md), how to train in [Training](training.md).",
+                "of training on the same world and measured on the same test window, by all verdicts. Little data: the "
+                "last 30 % of the payments before the cutoff, half to fit on and half to validate on. What follows "
+                "stands in [decision 14](decisions/0014-training.md), how to train in [Training](training.md).",
             ),
             Section(
                 "large",

@@ -59,7 +59,7 @@ def search(history: History, folds: Sequence[Fold], settings: Settings, wanted: 
     """Bring the study to `wanted.trials` trials and return its best. Ctrl-C leaves what was done in the study."""
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # Ctrl-C is no news
     study = _opened(wanted, settings, fingerprint(history, settings, len(folds)))
     done = len(_finished(study))
     advance = begin("searching", wanted.trials)
