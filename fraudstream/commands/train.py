@@ -89,6 +89,7 @@ def train(
     from fraudstream.training import fit, history_of, show
     from models.bundle import check_target, write_bundle
     from models.training import Search
+    from models.training.device import chosen_device
 
     check_target(out, overwrite=overwrite)  # before the work, not after
     name = name or out.resolve().name
@@ -118,6 +119,8 @@ def train(
         scratch=out.parent,
         **_parameters(param or []),
     )
+    if device == "cuda":
+        chosen_device(device, external=bool(external_memory))
     search = Search(trials, study or out.with_name(f"{out.name}.study")) if trials else None
     with history_of(data, epoch_ms(end) if end else None, settings) as history:
         trained = fit(history, settings, search)

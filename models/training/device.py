@@ -8,10 +8,17 @@ from models.training.errors import TrainingError
 from models.training.settings import Device
 
 
-def chosen_device(wanted: Device) -> Literal["cpu", "cuda"]:
-    """What XGBoost is told. Raises TrainingError when a GPU is asked for that is not there."""
-    if wanted == "cpu":
+def chosen_device(wanted: Device, *, external: bool = False) -> Literal["cpu", "cuda"]:
+    """What XGBoost is told. Raises TrainingError when a GPU is asked for that is not there or of no use here.
+
+    Fitting from disk (`external`) goes by the processor: a GPU would want every block on itself, for every tree.
+    """
+    if wanted == "cpu" or (wanted == "auto" and external):
         return "cpu"
+    if external:
+        raise TrainingError(
+            "--device cuda does not go with external memory", hint="say --in-memory, or leave out --device"
+        )
     missing = _missing()
     if not missing:
         return "cuda"

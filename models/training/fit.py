@@ -47,7 +47,7 @@ def grow(ground: Ground, settings: Settings, after_tree: Callable[[], None] | No
     callbacks: list[Any] = [AfterTree()]
     if settings.early_stopping:
         callbacks.append(xgboost.callback.EarlyStopping(rounds=STOP_AFTER, save_best=True))
-    device = chosen_device(settings.device)
+    device = chosen_device(settings.device, external=bool(settings.external_memory))
     booster = xgboost.train(
         {**parameters(settings), **_constrained(settings), "nthread": settings.threads, "device": device},
         ground.fitted,

@@ -21,6 +21,7 @@ import numpy as np
 
 from models.catalogue import CATALOGUE, FEATURE_NAMES
 from models.forest import Matrix
+from models.training.errors import required
 from models.training.matrix import Rows, Sample, rows_of
 from models.training.settings import Treatment
 from models.training.splitting import Flags, Split
@@ -64,8 +65,6 @@ def treated(features: Matrix, parts: Split, treatment: Treatment, seed: int) -> 
 
 def synthetic_frauds(features: Matrix, rows: Rows, is_fraud: Flags, count: int, seed: int) -> Matrix:
     """`count` synthetic frauds (count, 85) between those among the rows; none where `count` is not above 0."""
-    from imblearn.over_sampling import SMOTE
-
     if count <= 0:
         return np.empty((0, len(FEATURE_NAMES)), dtype=np.float32)
     frauds = rows_of(features, rows[is_fraud])
@@ -74,10 +73,10 @@ def synthetic_frauds(features: Matrix, rows: Rows, is_fraud: Flags, count: int, 
     points = _as_points(frauds, mean, spread)
     # SMOTE looks at the minority alone; the two rows of zeros are there because it wants a second class.
     outcome = np.repeat([1, 0], [len(points), 2])
-    search = SMOTE(
+    smote = required("imblearn.over_sampling", "imbalance by SMOTE").SMOTE(
         sampling_strategy={1: len(points) + count}, k_neighbors=min(NEIGHBOURS, len(points) - 1), random_state=seed
     )
-    grown, kinds = search.fit_resample(np.vstack([points, np.zeros((2, points.shape[1]), np.float32)]), outcome)
+    grown, kinds = smote.fit_resample(np.vstack([points, np.zeros((2, points.shape[1]), np.float32)]), outcome)
     return _as_features(grown[len(outcome) :][kinds[len(outcome) :] == 1], mean, spread)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from models.catalogue import CATALOGUE_HASH
 from models.history import History
 from models.training import constraints
-from models.training.errors import TrainingError
+from models.training.errors import TrainingError, required
 from models.training.folds import OBJECTIVE, Fold
 from models.training.settings import Settings
 from models.training.stages import Begin
@@ -57,8 +57,7 @@ class Found:
 
 def search(history: History, folds: Sequence[Fold], settings: Settings, wanted: Search, begin: Begin) -> Found:
     """Bring the study to `wanted.trials` trials and return its best. Ctrl-C leaves what was done in the study."""
-    import optuna
-
+    optuna = required("optuna", "a search for parameters")
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # Ctrl-C is no news
     study = _opened(wanted, settings, fingerprint(history, settings, len(folds)))
     done = len(_finished(study))

@@ -166,6 +166,13 @@ def test_an_interrupted_search_exits_with_130_says_how_to_go_on_and_does(run_cli
     assert "out of fold" in done.out
 
 
+def test_a_gpu_that_is_not_there_is_told_before_the_work(run_cli, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("models.training.device.gpus", lambda: 0)
+    done = run_cli("train", "--data", str(data), "--out", str(tmp_path / "model"), "--device", "cuda")
+    assert (done.code, "no NVIDIA GPU" in done.err or "without CUDA" in done.err) == (1, True)
+    assert "--device cpu" in done.err
+
+
 def test_several_seeds_are_shown_with_their_interval(run_cli, data, tmp_path):
     arguments = ("--trees", "10", "--seeds", "2", "--threads", "1")
     done = run_cli("train", "--data", str(data), "--out", str(tmp_path / "model"), *arguments)

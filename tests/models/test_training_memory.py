@@ -75,6 +75,13 @@ def test_without_a_gpu_training_goes_by_the_processor_and_cuda_says_what_to_do(m
     assert "--device cpu" in raised.value.hint
 
 
+def test_training_from_disk_goes_by_the_processor(monkeypatch):
+    monkeypatch.setattr("models.training.device.gpus", lambda: 1)
+    assert chosen_device("auto", external=True) == "cpu"
+    with pytest.raises(TrainingError, match="external memory"):
+        chosen_device("cuda", external=True)
+
+
 def test_a_gpu_is_used_when_there_is_one(monkeypatch):
     monkeypatch.setattr("models.training.device.gpus", lambda: 1)
     monkeypatch.setattr("xgboost.build_info", lambda: {"USE_CUDA": True})

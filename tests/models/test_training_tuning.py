@@ -1,5 +1,6 @@
 """The search: it goes on where it was cut short, never loses to the settings as given, and keeps to its own history."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -64,6 +65,13 @@ def test_a_file_that_is_no_study_is_refused(small, tmp_path):
     (tmp_path / "m.study").write_text("not a journal\nat all\n")
     with pytest.raises(TrainingError, match="cannot be read as a study"):
         run(small, tmp_path / "m.study", 1)
+
+
+def test_without_its_library_a_search_says_what_to_install(small, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(TrainingError, match="needs optuna") as raised:
+        run(small, None, 1)
+    assert "fraudstream[train]" in raised.value.hint
 
 
 def test_what_does_not_change_a_trial_does_not_change_the_fingerprint(small):
