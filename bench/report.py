@@ -195,6 +195,20 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "worker when it does, so scores are compared given the same risk: each run's payments are judged again "
                 "with the risk that the other run had recorded.",
             ),
+            Section(
+                "training",
+                "Ways of training",
+                "Simulated worlds of different seeds, each split by time with verdicts as they became known; every way "
+                "of training on the same world and measured on the same test window, by all verdicts. Little data: the "
+                "last 30 % of the payments before the cutoff, half to fit on and half to validate on. What follows "
+                "stands in [decision 14](decisions/0014-training.md), how to train in [Training](training.md).",
+            ),
+            Section(
+                "large",
+                "More payments than memory",
+                "Simulated, turned into features and trained on by way of the disk, each stage in a process of its "
+                "own. Peak memory is the most that the process ever held (VmHWM).",
+            ),
         ),
     ),
 }

@@ -390,6 +390,35 @@ def _set_up(participant: Result) -> Iterator[tuple[str, str]]:
         yield "settings", "the product's defaults"
 
 
+def _training(result: Result) -> Iterator[Table]:
+    settings = result["settings"]
+    names = list(next(iter(result["ways"].values())))
+    head = ["", *(name.replace("_", " ") for name in names)]
+
+    def rows(of: dict[str, Result], write: Callable[[Result], str]) -> list[list[str]]:
+        return [[way, *(write(spreads[name]) for name in names)] for way, spreads in of.items()]
+
+    title = f"Test window, mean of {settings['worlds']} worlds of {settings['payments']:,} payments"
+    yield Table(title, head, rows(result["ways"], lambda spread: figure(spread["mean"])))
+    yield Table(
+        "Gain over the same without it, world by world: 95 % interval of the mean",
+        head,
+        rows(result["gains"], lambda spread: f"{spread['low']:+.3f} to {spread['high']:+.3f}"),
+    )
+    if foretold := result.get("foretelling"):
+        rated = [[name.replace("_", " "), f"{value:.2f}"] for name, value in foretold.items()]
+        yield Table("Rank correlation of a figure on folds with the test's recall at FPR 0.005", ["", "rho"], rated)
+
+
+def _large(result: Result) -> Iterator[Table]:
+    names = ("seconds", "cpu_s", "rate", "peak_rss_mib", "disk_mib")
+    head = ["", "s", "processor s", "payments/s", "peak memory, MiB", "on disk, MiB"]
+    rows = [[stage, *(figure(figures.get(name)) for name in names)] for stage, figures in result["stages"].items()]
+    yield Table(f"{result['settings']['payments']:,} payments", head, rows)
+    shown = {name: value for name, value in result["stages"]["train"].items() if name not in (*names, "rate")}
+    yield Table("The model", ["", ""], [[name.replace("_", " "), figure(value)] for name, value in shown.items()])
+
+
 _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "throughput": _throughput,
     "peers": _peers,
@@ -402,4 +431,6 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "faults": _faults,
     "restore": _restore,
     "failover": _failover,
+    "training": _training,
+    "large": _large,
 }

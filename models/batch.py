@@ -4,7 +4,7 @@ A payment gives the same row wherever it came from. Strings of decoded payments 
 that `models.payment_reader` can read are hashed where they lie, and what it leaves takes the way over `schemas.codec`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -19,7 +19,7 @@ from models.hashing import xxh3
 from models.jit import compiled
 from models.payment_reader import DIGESTED, Layout
 from models.payment_reader import STRINGS as SPANS
-from models.tokens import Kind, Tokeniser
+from models.tokens import SEPARATOR, Kind, Tokeniser
 from schemas.codec import Rejected, decode_transactions
 from schemas.transaction import Transaction
 
@@ -74,6 +74,9 @@ STRINGS = (
     "ffri",
 )
 
+FEW = 1_000
+"""Rows below which a dictionary finds what repeats sooner than column operations do."""
+
 _TOKENS = ("payer", "payee", "device", "sim")  # 128 bits
 _DIGESTS = ("hardware", "ip", "id", "apps", "fonts")  # 64 bits
 _CODES = ("collect", "initiation_mode", "purpose", "payee_merchant", "payee_code", "ffri")
@@ -87,8 +90,6 @@ PAYMENT = np.dtype(
 )
 """One payment. `payer` and the like hold a token's first 64 bits, `payer_low` the rest; 0 is none.
 `published` is the record's timestamp in epoch ms."""
-
-Strings = Mapping[str, Sequence[str | None]]
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,8 @@ def from_transactions(
     """Rows of decoded records; `published` are the records' timestamps, epoch ms."""
     numbers = np.array(list(map(attrgetter(*NUMBERS), transactions)), dtype=np.float64).reshape(-1, len(NUMBERS))
     columns = zip(*map(attrgetter(*STRINGS), transactions), strict=True) if transactions else [()] * len(STRINGS)
-    return _build(dict(zip(STRINGS, columns, strict=True)), numbers, published, tokeniser)
+    strings = pl.DataFrame(dict(zip(STRINGS, columns, strict=True)), schema=dict.fromkeys(STRINGS, pl.String))
+    return _build(strings, numbers.T, published, tokeniser)
 
 
 def from_frame(frame: pl.DataFrame, tokeniser: Tokeniser) -> PaymentBatch:
@@ -163,49 +165,61 @@ def from_frame(frame: pl.DataFrame, tokeniser: Tokeniser) -> PaymentBatch:
     `published` is used if there."""
     missing = [pl.lit(None).alias(name) for name in (*NUMBERS, *STRINGS) if name not in frame.columns]
     frame = frame.with_columns(missing)
-    numbers = frame.select(pl.col(name).cast(pl.Float64).fill_null(np.nan) for name in NUMBERS).to_numpy()
-    strings = {name: frame[name].cast(pl.String).to_list() for name in STRINGS}
+    numbers = frame.select(pl.col(name).cast(pl.Float64).fill_null(np.nan) for name in NUMBERS)
+    strings = frame.select(pl.col(name).cast(pl.String) for name in STRINGS)
     published = frame["published" if "published" in frame.columns else "event_time"].cast(pl.Int64).to_numpy()
-    return _build(strings, numbers, published, tokeniser)
+    return _build(strings, [column.to_numpy() for column in numbers], published, tokeniser)
 
 
 def _build(
-    strings: Strings, numbers: NDArray[np.float64], published: NDArray[np.int64], tokeniser: Tokeniser
+    strings: pl.DataFrame,
+    numbers: Iterable[NDArray[np.float64]],
+    published: NDArray[np.int64],
+    tokeniser: Tokeniser,
 ) -> PaymentBatch:
-    ids, payers = strings["transaction_id"], strings["payer"]
-    hardware = [
-        f"{imei}\x1f{mac}\x1f{processor}" if imei or mac or processor else None
-        for imei, mac, processor in zip(strings["imei"], strings["mac"], strings["processor"], strict=True)
-    ]
-    tokens = tokeniser.tokens(
-        (
-            ("account", payers),
-            ("account", strings["payee"]),
-            ("device", strings["device_id"]),
-            ("sim", strings["sim_id"]),
-            ("hardware", hardware),
-            ("address", strings["ip"]),
-        )
-    )
-    halves = np.frombuffer(tokens, dtype="<u8").reshape(6, -1, 2)
-    rows = np.zeros(len(ids), dtype=PAYMENT)
-    for k, name in enumerate(NUMBERS):
-        rows[name] = numbers[:, k]
+    """Rows of columns; what repeats in a column is looked up, or hashed, once."""
+    rows = np.zeros(strings.height, dtype=PAYMENT)
+    for name, column in zip(NUMBERS, numbers, strict=True):
+        rows[name] = column
     for name, numbering in _NUMBERING.items():
-        rows[_RENAMED.get(name, name)] = [numbering.get(value, np.nan) for value in strings[name]]
-    for k, name in enumerate(_TOKENS):
-        rows[name], rows[f"{name}_low"] = halves[k, :, 0], halves[k, :, 1]
-    rows["hardware"], rows["ip"] = halves[4, :, 0], halves[5, :, 0]
-    rows["id"], rows["apps"], rows["fonts"] = _digests(ids, strings["apps_hash"], strings["fonts_hash"])
+        distinct, which = _distinct(strings[name])
+        codes = np.array([*(numbering.get(value, np.nan) for value in distinct), np.nan])
+        rows[_RENAMED.get(name, name)] = codes[which]
+    found = [_distinct(_joined(strings, texts)) for _, _, texts in _RECIPES]
+    hashed = tokeniser.tokens(
+        (kind, [*distinct, None]) for (_, kind, _), (distinct, _) in zip(_RECIPES, found, strict=True)
+    )
+    tokens, begin = np.frombuffer(hashed, dtype="<u8").reshape(-1, 2), 0
+    for (name, _, _), (distinct, which) in zip(_RECIPES, found, strict=True):
+        rows[name] = tokens[begin + which, 0]
+        if f"{name}_low" in _AT:
+            rows[f"{name}_low"] = tokens[begin + which, 1]
+        begin += len(distinct) + 1
+    digests = strings.select(plh.col(text).nchash.xxh3_64(seed=0).fill_null(0) for text in DIGESTED)
+    for name, text in zip(_DIGEST_COLUMNS, DIGESTED, strict=True):
+        rows[name] = digests[text].to_numpy()
     rows["published"] = published
-    return PaymentBatch([str(identity) for identity in ids], rows)
+    return PaymentBatch(strings["transaction_id"].to_list(), rows)
 
 
-def _digests(*columns: Sequence[str | None]) -> NDArray[np.uint64]:
-    """(columns, n) of 64-bit digests of what needs no key: it is no identifier, or a hash already. 0 for none."""
-    joined = pl.Series([value for column in columns for value in column], dtype=pl.String)
-    hashed = pl.DataFrame({"value": joined}).select(plh.col("value").nchash.xxh3_64(seed=0)).to_series()
-    return hashed.fill_null(0).to_numpy().reshape(len(columns), -1)
+def _distinct(values: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
+    """The different strings of a column, and for each row which it is; null is one past the last."""
+    if len(values) < FEW:
+        listed = values.to_list()
+        known = {value: k for k, value in enumerate(dict.fromkeys(value for value in listed if value is not None))}
+        return list(known), np.array([known.get(value, len(known)) for value in listed], dtype=np.int64)
+    distinct = values.drop_nulls().unique()
+    which = values.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).fill_null(len(distinct))
+    return distinct.to_list(), which.to_numpy()
+
+
+def _joined(strings: pl.DataFrame, names: tuple[str, ...]) -> pl.Series:
+    """One column as it is; of several, their values side by side, unless all are empty."""
+    if len(names) == 1:
+        return strings[names[0]]
+    known = pl.any_horizontal((pl.col(name) != "").fill_null(False) for name in names)
+    side_by_side = pl.concat_str([pl.col(name).fill_null(str(None)) for name in names], separator=SEPARATOR)
+    return strings.select(pl.when(known).then(side_by_side)).to_series()
 
 
 _CODE: dict[str | None, float] = {f"{code:0{digits}d}": float(code) for digits in (2, 4) for code in range(10**digits)}
@@ -237,10 +251,9 @@ _RECIPES: tuple[tuple[str, Kind, tuple[str, ...]], ...] = (
 """What becomes a token, its kind, and the texts that it is made of."""
 _KINDS = [kind for _, kind, _ in _RECIPES]
 _PARTS = np.array([[SPANS.index(text) for text in texts] + [-1] * (3 - len(texts)) for _, _, texts in _RECIPES])
+_DIGEST_COLUMNS = ("id", "apps", "fonts")
 _TOKEN_COLUMNS = np.array([[_AT[name], _AT.get(f"{name}_low", -1)] for name, _, _ in _RECIPES])
-_DIGESTED = np.array(
-    [[SPANS.index(text), _AT[name]] for text, name in zip(DIGESTED, ("id", "apps", "fonts"), strict=True)]
-)
+_DIGESTED = np.array([[SPANS.index(text), _AT[name]] for text, name in zip(DIGESTED, _DIGEST_COLUMNS, strict=True)])
 
 
 @compiled

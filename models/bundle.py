@@ -69,6 +69,18 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     frauds: Count
 
 
+class Spread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A figure measured several times, on folds or with seeds; None where it does not exist."""
+
+    mean: float | None
+    sd: float | None
+    """Standard deviation of `values`."""
+    low: float | None
+    """The mean's 95 % interval, with `high`."""
+    high: float | None
+    values: tuple[float, ...]
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of a model. Times in epoch ms."""
 
@@ -93,6 +105,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Score from which the model flags, where the policy says nothing else."""
     alert_false_positive_rate: Share
     """Share of honest validation payments with that score or more."""
+    budget: dict[str, float] = {}
+    """What the bank can bear, which chose `alert_score`: see `models.training.budget`."""
+    budget_implies: dict[str, float | None] = {}
+    """What that score means on validation: alerts a day, precision, recall, with prices the cost."""
     usual: tuple[float | None, ...]
     """Median of each feature over honest training payments; None where it is never known."""
     metrics: dict[str, float | None]
@@ -102,6 +118,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     parameters: dict[str, str | int | float | bool]
     """What XGBoost was given."""
     trees: Count
+    imbalance: str = "none"
+    """How the rarity of fraud was treated in fitting: none, weights or smote."""
+    imbalance_compared: dict[str, dict[str, Spread]] = {}
+    """Out-of-fold figures under each treatment, where they were compared."""
+    out_of_fold: dict[str, Spread] = {}
+    """Figures over time-ordered folds before the cutoff, each fold measured on payments later than all it knew."""
+    over_seeds: dict[str, Spread] = {}
+    """Figures of models grown from several seeds, of which this one had the median validation loss."""
+    search: dict[str, str | int | float | bool] = {}
+    """How the parameters were searched for; empty: they were given."""
     files: dict[str, Sha256] = {}
     """sha256 of every other file of the bundle."""
 

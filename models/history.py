@@ -40,6 +40,10 @@ class History:
     def __len__(self) -> int:
         return self.payments.height
 
+    def take(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+        """All that is known of these payments, rows in ascending order."""
+        return self.payments[rows]
+
 
 class OfflineEngine:
     """Payers, entities and published risk in memory. Judges one chunk of payments after another."""
@@ -52,7 +56,10 @@ class OfflineEngine:
 
     def judge(self, frame: pl.DataFrame) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Features (n, 85) and status (n,) of a chunk in order of event time."""
-        batch = from_frame(frame, self._tokeniser)
+        return self.judge_batch(from_frame(frame, self._tokeniser))
+
+    def judge_batch(self, batch: PaymentBatch) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """The same of payments as columns."""
         rows = self._payers.rows(batch.payer_keys)
         status = np.zeros(len(batch), dtype=np.uint8)
         known = {name: self._values(kind, batch, name) for name, kind in SEEN}
@@ -105,7 +112,7 @@ def featurise(
     """
     transactions = transactions.sort("event_time", "transaction_id")
     engine = OfflineEngine(tokeniser or Tokeniser(new_key()))
-    verdicts = _verdicts(transactions, labels)
+    verdicts = verdicts_of(transactions, labels)
     features = np.empty((transactions.height, len(FEATURE_NAMES)), dtype=np.float32)
     status = np.zeros(transactions.height, dtype=np.uint8)
     for start in range(0, transactions.height, CHUNK):
@@ -129,7 +136,7 @@ def featurise(
     return History(features, payments, status)
 
 
-def _verdicts(transactions: pl.DataFrame, labels: pl.DataFrame | None) -> pl.DataFrame:
+def verdicts_of(transactions: pl.DataFrame, labels: pl.DataFrame | None) -> pl.DataFrame:
     """Frauds with the time they became known, and what verdicts are about."""
     device = pl.col("device_id") if "device_id" in transactions.columns else pl.lit(None, dtype=pl.String)
     about = transactions.select("transaction_id", "payer", "payee", device.alias("device_id"), "event_time")

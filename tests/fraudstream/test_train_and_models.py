@@ -91,3 +91,91 @@ def test_a_history_too_short_to_learn_from_says_so(run_cli, data, tmp_path):
 def test_a_directory_without_payments_is_named(run_cli, tmp_path):
     done = run_cli("train", "--data", str(tmp_path), "--out", str(tmp_path / "m"))
     assert (done.code, str(tmp_path) in done.err) == (1, True)
+
+
+def test_a_budget_by_cost_is_recorded_with_what_it_means(run_cli, data, tmp_path):
+    arguments = ("--trees", "20", "--missed-cost", "1", "--review-cost", "150", "--threads", "1")
+    done = run_cli("train", "--data", str(data), "--out", str(tmp_path / "model"), *arguments)
+    assert done.code == 0, done.err
+    manifest = Bundle.load(tmp_path / "model").manifest
+    assert manifest.budget == {"missed_cost": 1.0, "review_cost": 150.0}
+    means = manifest.budget_implies
+    assert means["cost_rupees_per_day"] < means["cost_rupees_per_day_without_alerts"]
+    assert "a day, ₹" in done.out
+
+
+@pytest.mark.parametrize(
+    ("budgets", "message"),
+    [
+        (("--alert-fpr", "0.01", "--alerts-per-day", "10"), "exactly one of"),
+        (("--missed-cost", "1"), "needs both prices"),
+        (("--alerts-per-day", "0"), "above 0"),
+    ],
+)
+def test_several_budgets_or_half_a_one_are_refused_before_the_work(run_cli, data, tmp_path, budgets, message):
+    done = run_cli("train", "--data", str(data), "--out", str(tmp_path / "model"), *budgets)
+    assert (done.code, message in done.err, "--review-cost" in done.err) == (1, True, True)
+
+
+def test_parameters_of_xgboost_are_given_by_name(run_cli, data, tmp_path):
+    arguments = ("--trees", "5", "--param", "min_child_weight=3", "--param", "colsample_bytree=0.5", "--threads", "1")
+    assert run_cli("train", "--data", str(data), "--out", str(tmp_path / "model"), *arguments).code == 0
+    parameters = Bundle.load(tmp_path / "model").manifest.parameters
+    assert (parameters["min_child_weight"], parameters["colsample_bytree"], parameters["gamma"]) == (3, 0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("param", "hint"),
+    [("eta=3", "choose of min_child_weight"), ("gamma=much", "gamma=0.5"), ("colsample_bytree=7", "--help")],
+)
+def test_a_parameter_that_cannot_be_is_refused(run_cli, data, tmp_path, param, hint):
+    done = run_cli("train", "--data", str(data), "--out", str(tmp_path / "model"), "--param", param)
+    assert (done.code, hint in done.err) == (1, True)
+
+
+def test_training_by_way_of_the_disk_leaves_nothing_but_the_bundle(run_cli, data, tmp_path):
+    arguments = ("--trees", "20", "--external-memory", "--threads", "1")
+    done = run_cli("train", "--data", str(data), "--out", str(tmp_path / "out" / "model"), *arguments)
+    assert done.code == 0, done.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model"]
+    assert Bundle.load(tmp_path / "out" / "model").manifest.metrics["auc"] > 0.9
+
+
+def test_an_interrupted_search_exits_with_130_says_how_to_go_on_and_does(run_cli, data, tmp_path, monkeypatch):
+    from models.training.folds import Fold
+
+    figures, calls = Fold.figures, []
+
+    def interrupted(self, settings):
+        calls.append(settings)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return figures(self, settings)
+
+    command = ("train", "--data", str(data), "--out", str(tmp_path / "model"), "--trees", "5", "--threads", "1")
+    command += ("--trials", "2", "--folds", "2")
+    monkeypatch.setattr(Fold, "figures", interrupted)
+    stopped = run_cli(*command)
+    assert stopped.code == 130
+    assert "no bundle was written" in stopped.err
+    assert [path.name for path in tmp_path.iterdir()] == ["model.study"]
+    done = run_cli(*command)
+    assert done.code == 0, done.err
+    assert Bundle.load(tmp_path / "model").manifest.search["trials"] == 2
+    assert "best value" in done.out
+    assert "out of fold" in done.out
+
+
+def test_a_gpu_that_is_not_there_is_told_before_the_work(run_cli, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("models.training.device.gpus", lambda: 0)
+    done = run_cli("train", "--data", str(data), "--out", str(tmp_path / "model"), "--device", "cuda")
+    assert (done.code, "no NVIDIA GPU" in done.err or "without CUDA" in done.err) == (1, True)
+    assert "--device cpu" in done.err
+
+
+def test_several_seeds_are_shown_with_their_interval(run_cli, data, tmp_path):
+    arguments = ("--trees", "10", "--seeds", "2", "--threads", "1")
+    done = run_cli("train", "--data", str(data), "--out", str(tmp_path / "model"), *arguments)
+    assert done.code == 0, done.err
+    assert "95 % interval" in done.out
+    assert len(Bundle.load(tmp_path / "model").manifest.over_seeds["auc"].values) == 2

@@ -106,6 +106,12 @@ def make_history(payments: int = 20_000, seed: int = 1, fraud_share: float = 0.0
 
 
 @pytest.fixture(scope="session")
+def history_of() -> Callable[..., History]:
+    """`history_of(payments=6_000, seed=1, fraud_share=0.04)`, as `make_history` makes it."""
+    return make_history
+
+
+@pytest.fixture(scope="session")
 def history() -> History:
     return make_history()
 

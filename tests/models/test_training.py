@@ -41,7 +41,7 @@ def small_history(*payments):
 
 @pytest.fixture
 def few_frauds_will_do(monkeypatch):
-    monkeypatch.setattr("models.training.LEAST_FRAUDS", 1)
+    monkeypatch.setattr("models.training.splitting.LEAST_FRAUDS", 1)
 
 
 @pytest.mark.usefixtures("few_frauds_will_do")
