@@ -40,6 +40,10 @@ class History:
     def __len__(self) -> int:
         return self.payments.height
 
+    def take(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+        """All that is known of these payments, rows in ascending order."""
+        return self.payments[rows]
+
 
 class OfflineEngine:
     """Payers, entities and published risk in memory. Judges one chunk of payments after another."""

@@ -98,7 +98,7 @@ def measure(history: History, trained: Model) -> Measured:
     times = history.payments["event_time"].to_numpy()
     counted = (history.status & DUPLICATE) == 0
     rows = np.flatnonzero(counted & (times >= window.start) & (times < window.end))
-    payments = _outcomes(history.payments, manifest)[rows]
+    payments = _outcomes(history.take(rows), manifest)
     if rows.size != window.payments or payments["is_fraud"].sum() != window.frauds:
         raise ReportError(
             f"the history has {rows.size:,} payments in the window where the model was measured on"

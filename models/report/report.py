@@ -7,11 +7,10 @@ Drawing needs the extra `train`; nothing of it is imported before something is d
 
 from collections.abc import Sequence
 
-from models.bundle import Manifest
 from models.history import History
 from models.report.measured import Measured, Model, measure
 from models.report.page import Figure, Page, Section, Table
-from models.report.sections import overview, people, quality, reasons, work
+from models.report.sections import overview, people, quality, reasons, training, work
 from models.report.words import utc
 
 PAGE = "report.html"
@@ -39,7 +38,7 @@ def files_of(measured: Measured, tables: Sequence[Table] = ()) -> dict[str, byte
         reasons.reasons(measured),
         quality.alone(measured),
         people.errors(measured),
-        *_how_trained(measured.manifest, tables),
+        *training.sections(measured.manifest, tables),
     ]
     return {PAGE: _page(measured, sections).html(), **_pictures(sections)}
 
@@ -63,12 +62,6 @@ def _page(measured: Measured, sections: Sequence[Section]) -> Page:
             " is meant for and where its limits are."
         ),
     )
-
-
-def _how_trained(manifest: Manifest, tables: Sequence[Table]) -> list[Section]:
-    rows = [(name, str(value)) for name, value in sorted(manifest.parameters.items())]
-    parameters = Table(("parameter", "value"), rows, "What XGBoost was given", words=(0, 1))
-    return [Section("training", "How it was trained", "Parameters, and what was tried.", [parameters, *tables])]
 
 
 def _pictures(sections: Sequence[Section]) -> dict[str, bytes]:

@@ -60,9 +60,9 @@ def singles(measured: Measured) -> list[Single]:
     if honest.size > MOST_HONEST:
         honest = np.random.default_rng(SEED).choice(honest, MOST_HONEST, replace=False)
     rows = np.sort(np.concatenate([frauds, honest]))
-    is_fraud = measured.is_fraud[rows]
+    is_fraud, features = measured.is_fraud[rows], measured.features[rows]
     found = [
-        Single(feature.name, feature.group, feature.description, *_alone(measured.features[rows, i], is_fraud))
+        Single(feature.name, feature.group, feature.description, *_alone(features[:, i], is_fraud))
         for i, feature in enumerate(CATALOGUE)
     ]
     return sorted(found, key=lambda single: (-single.auc, single.name))
