@@ -62,11 +62,13 @@ def report(
     from fraudstream.progress import progress
     from models.bundle import MANIFEST, Bundle
     from models.history import featurise
+    from models.report.drawing import require
     from models.report.report import PAGE, report_files
     from schemas.history import scan_labels, scan_transactions
 
     if (out / MANIFEST).exists():
         raise UserError(f"{out} is a bundle, whose files are sealed", hint="choose another directory")
+    require()
     bundle = Bundle.load(model)
     window = bundle.manifest.test or bundle.manifest.validation
     payments, labels = scan_transactions(data, end_ms=window.end).collect(), scan_labels(data).collect()

@@ -50,20 +50,26 @@ STYLE = {
 }
 
 
+def require() -> None:
+    """Raise ReportError where pictures cannot be drawn: better before hours of work than after them."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ReportError(
+            "a report's pictures need matplotlib, which is not installed", hint="pip install 'fraudstream[train]'"
+        ) from error
+
+
 def picture(name: str, shows: str, draw: Callable[[Any], None], *, width: float = 9, height: float = 4) -> Picture:
     """What `draw` draws on matplotlib's axes, inches; `name` ends with .svg or .png.
 
     Raises ReportError without matplotlib.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ReportError(
-            "a report's pictures need matplotlib, which is not installed", hint="pip install 'fraudstream[train]'"
-        ) from error
+    require()
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
 
     kind = PurePath(name).suffix
     with mpl.rc_context(STYLE):

@@ -89,7 +89,7 @@ def precision_recall(curves: Curves, share: float) -> Picture:
         axes.set_xlabel("frauds caught, %")
         axes.set_ylabel("alerts that are right, %")
         axes.set_title("Precision and recall")
-        axes.legend(loc="upper right")
+        axes.figure.legend(loc="outside lower center", ncols=2)
 
     shows = f"Precision over recall, average precision {curves.average_precision:.3f}, and the same were fraud rarer."
     return picture("precision_recall.svg", shows, draw, width=5.6, height=4.2)
@@ -143,7 +143,7 @@ def scores(measured: Measured) -> Picture:
         axes.set_xlabel("score")
         axes.set_ylabel("share of their own, % (logarithmic)")
         axes.set_title("Scores of frauds and of honest payments")
-        axes.legend(loc="upper center", ncols=2)
+        axes.legend(loc="upper right", ncols=2)
 
     shows = "Honest payments gather at low scores, frauds at high ones; the line marks where alerts begin."
     return picture("scores.svg", shows, draw, height=3.6)

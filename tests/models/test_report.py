@@ -85,7 +85,7 @@ def test_sections_tell_windows_thresholds_kinds_and_errors(files, trained):
     text = text_of(files)
     for expected in (
         f"{trained.manifest.test.payments:,}",
-        "alerts begin",
+        "Alerts begin at score",
         "app scam",
         "Honest payments with the highest scores",
         "average precision",

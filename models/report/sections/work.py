@@ -16,7 +16,7 @@ def thresholds(measured: Measured) -> Section:
         own = t.score == measured.manifest.alert_score
         if own:
             marked.add(number_)
-        where = "alerts begin" if own else f"{names[t.score]} begins" if t.score in names else ""
+        where = "alerts" if own else names.get(t.score, "")
         rows.append(
             (
                 str(t.score),
@@ -33,8 +33,8 @@ def thresholds(measured: Measured) -> Section:
             )
         )
     head = (
-        "from score", "", "odds of fraud", "alerts a day", "of payments", "recall", "false positives", "precision",
-        "were 1 in 10,000 fraud", "value of frauds caught", "of all fraud",
+        "from score", "begins", "odds of fraud", "alerts a day", "of payments", "recall", "false positives",
+        "precision", "were 1 in 10,000 fraud", "value of frauds caught", "of all fraud",
     )  # fmt: skip
     table = Table(
         head,
