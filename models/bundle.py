@@ -200,7 +200,7 @@ def write_bundle(
 
     path = Path(path)
     check_target(path, overwrite=overwrite)
-    contents = {MODEL: model, "README.md": model_card(manifest).encode(), **(extra or {})}
+    contents = {MODEL: model, "README.md": model_card(manifest, extra or ()).encode(), **(extra or {})}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
     contents[MANIFEST] = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(manifest, files=digests)))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ Contributions and base value add up to the margin. The largest that speak for fr
 behind it and what is usual: for this customer where a feature says so, otherwise for honest payments at large.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +36,18 @@ def explain(scorer: Scorer, features: Matrix) -> list[Explanation]:
     """Explanations of the rows of features (k, 85)."""
     if not len(features):
         return []
-    contributions = scorer.contributions(features)
+    return explain_contributions(features, scorer.contributions(features), scorer.bundle.manifest.usual)
+
+
+def explain_contributions(
+    features: Matrix, contributions: NDArray[np.float64], usual: Sequence[float | None]
+) -> list[Explanation]:
+    """Explanations of features (k, 85) from their contributions (k, 86); of negated ones, what speaks against fraud.
+
+    `usual` is what is usual of each feature at large, None where that is not known.
+    """
     margins = contributions.sum(axis=1)
-    everyone = np.array([np.nan if value is None else value for value in scorer.bundle.manifest.usual])
+    everyone = np.array([np.nan if value is None else value for value in usual])
     strongest = np.argsort(-contributions[:, :-1], axis=1, kind="stable")[:, :MAX_REASONS]
     return [
         Explanation(float(row[-1]), float(margin), _reasons(values, row, top.tolist(), everyone))

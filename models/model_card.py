@@ -1,16 +1,36 @@
-"""The model card: a bundle's manifest in words, for the person who has to approve it."""
+"""The model card: a bundle's manifest in words, for the person who has to approve it.
 
+Its sections are those of M. Mitchell et al., "Model cards for model reporting" (2019), as far as a manifest can fill
+them. What a manifest of an earlier version does not hold is left out.
+"""
+
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
 
 from models.bundle import Manifest, Window
 from models.calibration import odds_at
 
 DAY_MS = 86_400_000
+REPORT = "report.html"
+FILES = {
+    "model.ubj": "the trees, in XGBoost's own format",
+    "manifest.json": "everything on this page as data, with the sha256 of every other file",
+    REPORT: "the full report: curves, calibration, kinds of attack, segments, reasons, errors; open it in a browser",
+    "second_opinion.ubj": "the trees of the second opinion",
+    "drift.json": "what payments were like on validation: live payments are compared with it",
+}
+"""Files of a bundle that this page can explain; pictures are the report's."""
 
 
-def model_card(manifest: Manifest) -> str:
-    """Markdown. The hashes are left to the manifest, which lists this page's own."""
-    return "\n".join([_about(manifest), _data(manifest), _bands(manifest), _metrics(manifest), _use(manifest)])
+def model_card(manifest: Manifest, files: Collection[str] = ()) -> str:
+    """Markdown; `files` are those beside the trees. The hashes are left to the manifest, which lists this page's."""
+    held: dict[str, Any] = msgspec.to_builtins(manifest)
+    sections = [_about(manifest), _use(), _data(manifest), _features(manifest, held), _bands(manifest)]
+    sections += [_metrics(manifest), _limits(manifest), _fairness(), _opinion(held), _files(files)]
+    return "\n".join(section for section in sections if section)
 
 
 def _about(manifest: Manifest) -> str:
@@ -23,18 +43,44 @@ def _about(manifest: Manifest) -> str:
     )
 
 
+def _use() -> str:
+    return (
+        "## Intended use\n\n"
+        "Ranking instant payments (UPI) while the customer waits: payments from the alert score on are held back or"
+        " looked at by an analyst, who sees the reasons of each alert beside it.\n\n"
+        "Not meant for: closing or refusing an account; credit, insurance or employment; judging a person rather than"
+        " a payment; proof of guilt; payments of another kind (cards, cheques) or another country without training it"
+        " again. A high score is a reason to ask, never the only reason to refuse.\n"
+    )
+
+
 def _data(manifest: Manifest) -> str:
     windows = [("trees fitted on", manifest.train), ("stopped, calibrated, banded on", manifest.validation)]
     if manifest.test:
         windows.append(("measured on", manifest.test))
     rows = "".join(f"| {name} | {_window(window)} |\n" for name, window in windows)
+    days = manifest.label_delay_ms / DAY_MS
     return (
-        "## Data\n\n| | from | to | payments | frauds | share |\n|---|---|---|---|---|---|\n"
+        "## Data and verdicts\n\n| | from | to | payments | frauds | share |\n|---|---|---|---|---|---|\n"
         f"{rows}\n"
-        f"Split by time. Verdicts count from when they became known: none after {_time(manifest.cutoff)}, and"
-        f" payments of the {manifest.label_delay_ms / DAY_MS:g} days before it were left out of fitting, their frauds"
-        " being unknown yet. The measured frauds are all that are known by now.\n"
+        "Split by time, never at random. A payment is a fraud when an analyst or a chargeback said so. Verdicts count"
+        f" from when they became known: none after {_time(manifest.cutoff)}, and payments of the"
+        f" {days:g} day{'' if days == 1 else 's'} before it were left out of fitting, their frauds being unknown"
+        " yet. A fraud that nobody had reported by then was taken for honest, as it would have been on that day. The"
+        " measured frauds are all that are known by now; those never reported count as honest there too.\n"
     )
+
+
+def _features(manifest: Manifest, held: Mapping[str, Any]) -> str:
+    lines = [
+        f"## Features\n\n{len(manifest.feature_names)} features of device, location, transaction and behaviour, with"
+        " what is known of payee, device and SIM over all customers. Identifiers (accounts, devices, numbers) are not"
+        " features. A missing value is a value of its own.\n"
+    ]
+    for name, what in (("risk_rises_with", "never falls"), ("risk_falls_with", "never rises")):
+        if bound := held["parameters"].get(name):
+            lines.append(f"\nWhatever else holds, the risk {what} as one of these rises: {bound}.\n")
+    return "".join(lines)
 
 
 def _bands(manifest: Manifest) -> str:
@@ -59,14 +105,64 @@ def _metrics(manifest: Manifest) -> str:
     kinds = "".join(f"| {kind} | {recall:.1%} |\n" for kind, recall in sorted(manifest.recall_by_kind.items()))
     by_kind = f"\n| kind of attack | frauds with an alert |\n|---|---|\n{kinds}" if kinds else ""
     where = "the test window" if manifest.test else "validation, there being no later payment: expect less"
-    return f"## Measured on {where}\n\n| metric | value |\n|---|---|\n{rows}{by_kind}"
-
-
-def _use(manifest: Manifest) -> str:
     return (
-        "## Use\n\nMeant for ranking payments for review, with the reasons of each alert beside it. It knows the"
-        " attacks of its training window only. A probability holds at the share of fraud of the validation window;"
-        " precision falls in proportion where fraud is rarer. Identifiers are not features.\n"
+        f"## Measured on {where}\n\n"
+        "Once, on payments later than all that training knew. `recall at fpr 0.005` is the share of frauds above the"
+        " threshold that at most 0.5 % of the honest payments pass. Precision `1 in 10000` is what it would be if one"
+        " payment in 10,000 were fraud. Value saved counts a fraud as saved when it had an alert.\n\n"
+        f"| metric | value |\n|---|---|\n{rows}{by_kind}"
+    )
+
+
+def _limits(manifest: Manifest) -> str:
+    kinds = ", ".join(f"`{kind}`" for kind in sorted(manifest.recall_by_kind)) or "none that is named"
+    return (
+        "## Limits\n\n"
+        f"- It knows the attacks of its training window only (measured here: {kinds}). Expect less of new ones.\n"
+        "- A payment cannot tell why it is made. Where victims pay of their own will, on their own device and in their"
+        " own rhythm, what gives it away is the payee, the amount and the moment, or nothing.\n"
+        "- Of a new customer, device or payee there is no past to compare with; of a phone without telemetry no rhythm"
+        " and no place.\n"
+        "- A probability holds at the share of fraud of the validation window. Precision falls in proportion where"
+        " fraud is rarer, and frauds reported late make probabilities too low.\n"
+        "- Attackers adapt, and payments change with festivals, limits and apps: train again when drift asks for it.\n"
+    )
+
+
+def _fairness() -> str:
+    return (
+        "## Fairness\n\n"
+        "Age, sex, religion, caste, language, income and home address are not features. Some features may go along"
+        " with them: slow typing with age and disability, a shared or old phone with income, a position with where one"
+        " lives, a night shift with an occupation. Rhythm and place are therefore compared with the customer's own"
+        " past first. The report shows recall and wrong alerts for slow typists, by amount, hour, length of the"
+        " relation and missing telemetry; look there before approving, and again when complaints come from one group.\n"
+    )
+
+
+def _opinion(held: Mapping[str, Any]) -> str:
+    opinion = held.get("second_opinion")
+    if not opinion:
+        return ""
+    added = opinion.get("added_recall")
+    return (
+        "## Second opinion\n\n"
+        "Beside the model stands a score learned without verdicts: how unlike any honest payment a payment is. It"
+        f" flags from {opinion['alert_score']}, within a budget of its own: {opinion['false_positive_rate']:.3%} of the"
+        " honest validation payments that the model does not flag."
+        + (f" On the test window it added {added:.1%} of the frauds.\n" if added is not None else "\n")
+    )
+
+
+def _files(files: Collection[str]) -> str:
+    present = {"model.ubj", "manifest.json", *files}
+    known = "".join(f"| [{name}]({name}) | {what} |\n" for name, what in FILES.items() if name in present)
+    pictures = sorted(name for name in files if name.endswith((".svg", ".png")))
+    drawn = f"\nThe report's pictures: {', '.join(f'[{name}]({name})' for name in pictures)}.\n" if pictures else ""
+    return (
+        f"## Files, and how to verify them\n\n| file | what it is |\n|---|---|\n{known}{drawn}\n"
+        "`fraudstream models verify DIRECTORY --sha256 SHA256` checks every file against the manifest, and the manifest"
+        " against the sha256 that was printed when the model was trained. Keep that one apart from the bundle.\n"
     )
 
 

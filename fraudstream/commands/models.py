@@ -1,4 +1,4 @@
-"""`fraudstream models`: what bundles there are, and whether one can be trusted."""
+"""`fraudstream models`: what bundles there are, what they are worth, and whether one can be trusted."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from fraudstream.errors import UserError
 
-app = typer.Typer(help="List and verify model bundles.", no_args_is_help=True)
+app = typer.Typer(help="List, report on and verify model bundles.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -48,6 +48,36 @@ def list_(
     console.print(table if found else f"no usable bundle in {directory}")
     for problem in unusable:
         console.print(str(problem), style="red", markup=False)
+
+
+@app.command()
+def report(
+    model: Annotated[Path, typer.Option(help="The bundle to report on.")],
+    data: Annotated[Path, typer.Option(help="The history it was trained on, with labels.parquet.")],
+    out: Annotated[Path, typer.Option(help="Directory to write report.html and its pictures to.")],
+) -> None:
+    """Make a bundle's report again, from the history that it was measured on."""
+    from rich.console import Console
+
+    from fraudstream.progress import progress
+    from models.bundle import MANIFEST, Bundle
+    from models.history import featurise
+    from models.report.drawing import require
+    from models.report.report import PAGE, report_files
+    from schemas.history import scan_labels, scan_transactions
+
+    if (out / MANIFEST).exists():
+        raise UserError(f"{out} is a bundle, whose files are sealed", hint="choose another directory")
+    require()
+    bundle = Bundle.load(model)
+    window = bundle.manifest.test or bundle.manifest.validation
+    payments, labels = scan_transactions(data, end_ms=window.end).collect(), scan_labels(data).collect()
+    with progress("computing features", payments.height) as advance:
+        history = featurise(payments, labels, progress=advance)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in report_files(history, bundle).items():
+        (out / name).write_bytes(content)
+    Console(highlight=False, soft_wrap=True).print(f"the report is in {out / PAGE}", markup=False)
 
 
 @app.command()

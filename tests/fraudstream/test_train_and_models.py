@@ -63,6 +63,18 @@ def test_bundles_are_listed_with_those_that_cannot_be_used(bundle, run_cli):
     assert "broken cannot be used: model.ubj cannot be read" in listed.out
 
 
+def test_a_bundles_report_can_be_made_again_from_its_history(bundle, run_cli, data, tmp_path):
+    path, _ = bundle
+    out = tmp_path / "report"
+    done = run_cli("models", "report", "--model", str(path), "--data", str(data), "--out", str(out))
+    assert done.code == 0, done.err
+    assert str(out / "report.html") in done.out
+    assert {"report.html", "beeswarm.png", "roc.svg"} <= {file.name for file in out.iterdir()}
+
+    sealed = run_cli("models", "report", "--model", str(path), "--data", str(data), "--out", str(path))
+    assert (sealed.code, "sealed" in sealed.err) == (1, True)
+
+
 def test_an_existing_bundle_is_kept_unless_said_otherwise(bundle, run_cli, data):
     path, _ = bundle
     refused = run_cli("train", "--data", str(data), "--out", str(path))

@@ -42,7 +42,14 @@ def test_a_written_bundle_reads_back_as_it_was(trained, kept_bundle):
 
 def test_the_model_card_states_windows_bands_and_metrics(kept_bundle):
     card = (kept_bundle.path / "README.md").read_text()
-    for text in ("# test", "| critical |", "| average precision |", "1 days before", "| app_scam |", "`max_depth` | 5"):
+    for text in (
+        "# test",
+        "| critical |",
+        "| average precision |",
+        "the 1 day before",
+        "| app_scam |",
+        "`max_depth` | 5",
+    ):
         assert text in card
 
 

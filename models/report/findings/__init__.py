@@ -1,0 +1,1 @@
+"""What a report shows, as numbers: pure functions of what was measured. Words and pictures are made elsewhere."""
