@@ -223,6 +223,21 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "model-roc.svg",
                 ("model-precision-recall.svg", "model-calibration.svg", "model-kinds.svg"),
             ),
+            Section(
+                "entity_lag",
+                "Live and replayed entity features",
+                "What is known of payees, devices and SIMs reaches a worker over two topics, so a payment is judged "
+                "with what has arrived by then. Training and replay compute the same with the same code, but there a "
+                "payment sees what the chunks of payments before its own have led to, and verdicts take effect "
+                "between chunks (`models.history`). Here one simulated history is published at a rate to a real "
+                "worker, every verdict when the payments have come to the moment at which it became known. The "
+                "entity features that each decision was made with are compared with the offline ones of the same "
+                "payments; both have a lag, and the table shows what is between them.\n\n"
+                "The world's time passes much faster than the clock here: two months of a few customers go through "
+                "in minutes, as the first row says. A lag of a tenth of a second live, or a chunk offline, then "
+                "covers hours of a payee's life; with a bank's number of payments it covers the same tenth of a "
+                "second. What holds of a bank is therefore closer to the lowest rate, and closer still to equal.",
+            ),
         ),
     ),
 }
