@@ -18,6 +18,7 @@ from bench.world import made
 from fraudstream.progress import progress
 from models.history import History, featurise
 from simulator.config import SimulationConfig
+from simulator.scenario import load, standard
 from simulator.simulation import Simulation
 
 FEATURES, PAYMENTS, STATUS = "features.npy", "payments.parquet", "status.npy"
@@ -31,6 +32,7 @@ def config_of(protocol: Protocol, seed: int) -> SimulationConfig:
         fraud_rate=protocol.fraud_rate,
         days=protocol.days,
         seed=seed,
+        scenario=load(ROOT / protocol.scenario) if protocol.scenario else standard(),
     )
 
 
