@@ -57,7 +57,7 @@ def main(
     names = chosen(only)
     changed = {name: value for name, value in (("payments", payments), ("payers", payers)) if value is not None}
     if final:
-        refuse_tries(changed, seeds, only)
+        refuse_tries(changed, seeds, only, json)
         protocols.check(protocol)
     result = measure(
         msgspec.structs.replace(protocol, **changed), names, load_settings(settings), data_cache, seeds, final
@@ -94,13 +94,15 @@ def chosen(only: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for name in CONTESTANTS if not only or name in only)
 
 
-def refuse_tries(changed: dict[str, int], seeds: int | None, only: Sequence[str] | None) -> None:
-    """Raises BenchError when a final run is asked for in part or in another size."""
+def refuse_tries(changed: dict[str, int], seeds: int | None, only: Sequence[str] | None, json: Path | None) -> None:
+    """Raises BenchError when a final run is asked for in part, in another size, or without keeping what it finds."""
     if changed or seeds is not None or only:
         raise BenchError(
             "the final seeds are run as the protocol says, or not at all",
             hint="leave out --payments, --payers, --seeds and --only, or leave out --final",
         )
+    if json is None:
+        raise BenchError("a final run is to be kept", hint="give --json bench/results/model.json")
 
 
 def _use_up(use: FinalRun) -> None:

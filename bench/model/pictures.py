@@ -34,7 +34,7 @@ def roc(result: dict[str, Any]) -> str:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.2%}")
         axes.set_ylabel("recall")
         axes.set_ylim(0, 1)
-        axes.legend(frameon=False, loc="lower right")
+        _legend(axes)
 
     return svg(draw, height=4.5)
 
@@ -49,7 +49,7 @@ def precision_recall(result: dict[str, Any]) -> str:
         axes.set_ylabel("precision")
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
-        axes.legend(frameon=False, loc="lower left")
+        _legend(axes)
 
     return svg(draw, height=4.5)
 
@@ -72,7 +72,7 @@ def calibration(result: dict[str, Any]) -> str:
             limits(3e-5, 0.997)
         axes.set_xlabel("mean probability said")
         axes.set_ylabel("share that was fraud")
-        axes.legend(frameon=False, loc="upper left")
+        _legend(axes)
 
     return svg(draw, height=5.5)
 
@@ -101,7 +101,7 @@ def kinds(result: dict[str, Any]) -> str:
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
         axes.set_xlabel("recall at 0.5 % false positives")
-        axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
+        _legend(axes)
 
     return svg(draw, height=1.2 + 0.5 * len(names))
 
@@ -112,6 +112,11 @@ PICTURES: dict[str, Callable[[dict[str, Any]], str]] = {
     "model-calibration.svg": calibration,
     "model-kinds.svg": kinds,
 }
+
+
+def _legend(axes: Any) -> None:
+    """Above the axes, where no curve runs."""
+    axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
 
 
 def _band(axes: Any, grid: Any, curve: dict[str, list[float]], name: str, title: str) -> None:

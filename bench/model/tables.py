@@ -68,9 +68,9 @@ PRECISION: Columns = (
     ("precision at FPR 0.1 %", "precision_at_fpr_0.001", percent),
     ("at 0.5 %", "precision_at_fpr_0.005", percent),
     ("at 1.3 %", "precision_at_fpr_0.013", percent),
-    ("1 fraud in 10,000: at 0.1 %", "precision_at_fpr_0.001_1_in_10000", small_percent),
-    ("at 0.5 %", "precision_at_fpr_0.005_1_in_10000", small_percent),
-    ("at 1.3 %", "precision_at_fpr_0.013_1_in_10000", small_percent),
+    ("1 fraud in 10,000: at FPR 0.1 %", "precision_at_fpr_0.001_1_in_10000", small_percent),
+    ("1 in 10,000: at 0.5 %", "precision_at_fpr_0.005_1_in_10000", small_percent),
+    ("1 in 10,000: at 1.3 %", "precision_at_fpr_0.013_1_in_10000", small_percent),
 )
 ALERTS: Columns = (
     ("alerts a day", "alerts_per_day", number),
@@ -90,6 +90,8 @@ def model_tables(result: dict[str, Any]) -> Iterator[Table]:
     seeds = [run["seed"] for run in result["seeds"]]
     which = "final" if result["final"] else "development"
     over = f"mean of {len(seeds)} {which} seeds ± half of the 95 % interval by Student's t"
+    if len(seeds) == 1:
+        over = f"one {which} seed"
     if goals := list(_goals(result)):
         yield Table(f"What was to be reached: {over}", ["", "goal", "measured", "reached"], goals)
     yield _columns(f"Side by side: {over}; {PUBLISHED}", models, SIDE_BY_SIDE)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from simulator.scenario import load, standard
 
 from bench.environment import ROOT
 from bench.model.protocol import Protocol
@@ -18,7 +19,6 @@ from bench.world import made
 from fraudstream.progress import progress
 from models.history import History, featurise
 from simulator.config import SimulationConfig
-from simulator.scenario import load, standard
 from simulator.simulation import Simulation
 
 FEATURES, PAYMENTS, STATUS = "features.npy", "payments.parquet", "status.npy"

@@ -191,11 +191,14 @@ def test_contestants_are_chosen_by_name_in_the_tables_order() -> None:
         chosen(["oracle"])
 
 
-def test_the_final_seeds_are_not_run_in_part() -> None:
-    refuse_tries({}, None, None)
+def test_the_final_seeds_are_not_run_in_part_or_for_nothing() -> None:
+    kept = Path("model.json")
+    refuse_tries({}, None, None, kept)
     for arguments in (({"payments": 1000}, None, None), ({}, 3, None), ({}, None, ["champion"])):
         with pytest.raises(BenchError, match="or not at all"):
-            refuse_tries(*arguments)
+            refuse_tries(*arguments, kept)
+    with pytest.raises(BenchError, match="is to be kept"):
+        refuse_tries({}, None, None, None)
 
 
 def test_development_and_final_seeds_share_none() -> None:
