@@ -407,6 +407,8 @@ def _set_up(participant: Result) -> Iterator[tuple[str, str]]:
 
 _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "throughput": _throughput,
+    "model": model_tables,
+    "entity_lag": _entity_lag,
     "peers": _peers,
     "latency": _latency,
     "regress": _regress,
@@ -417,6 +419,4 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "faults": _faults,
     "restore": _restore,
     "failover": _failover,
-    "model": model_tables,
-    "entity_lag": _entity_lag,
 }

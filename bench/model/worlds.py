@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from simulator.scenario import load, standard
 
 from bench.environment import ROOT
 from bench.model.protocol import Protocol
@@ -19,6 +18,7 @@ from bench.world import made
 from fraudstream.progress import progress
 from models.history import History, featurise
 from simulator.config import SimulationConfig
+from simulator.scenario import load, standard
 from simulator.simulation import Simulation
 
 FEATURES, PAYMENTS, STATUS = "features.npy", "payments.parquet", "status.npy"
