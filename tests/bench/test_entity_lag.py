@@ -91,7 +91,7 @@ def test_a_verdict_is_due_with_the_payment_at_whose_time_it_is_known_and_names_t
 
 @pytest.mark.broker
 def test_a_history_through_a_real_worker_differs_in_entity_features_alone(broker: LocalBroker, tmp_path: Path) -> None:
-    sent, labels = simulate(SimulationConfig(PAYMENTS, 300, fraud_rate=0.06, seed=3, days=20))
+    sent, labels = simulate(SimulationConfig(PAYMENTS, 300, fraud_rate=0.1, seed=3, days=60))
     sent = sent.sort("event_time", "transaction_id")
     offline = featurise(sent, labels)
     trained = train(offline, Settings(trees=20), created_at=1_760_000_000_000)
