@@ -235,8 +235,8 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "payments; both have a lag, and the table shows what is between them.\n\n"
                 "The world's time passes much faster than the clock here: two months of a few customers go through "
                 "in minutes, as the first row says. A lag of a tenth of a second live, or a chunk offline, then "
-                "covers hours of a payee's life; with a bank's number of payments it covers the same tenth of a "
-                "second. What holds of a bank is therefore closer to the lowest rate, and closer still to equal.",
+                "covers hours of a payee's life, offline as well as live. With a bank's number of payments both cover "
+                "less of it; how much closer the two would then be was not measured.",
             ),
         ),
     ),
