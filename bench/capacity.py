@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.tables import Table, figure
+from bench.table import Table, figure
 
 RATES = {"UPI's mean, 8,100/s": 8_100, "a peak, 70,000/s": 70_000}
 CORES = 2

@@ -4,8 +4,11 @@ No Kafka, no RocksDB, another batch size: only the engine, in order of each part
 what the run found, bit for bit.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from bench.place import Place
 from bench.readback import messages
@@ -13,6 +16,7 @@ from models.arena import GrowingArena
 from models.batch import from_transactions
 from models.engine import RISK, compute
 from models.fingerprint import fingerprints
+from models.forest import Matrix
 from models.payer_state import PAYER
 from models.scoring import Scorer
 from models.tokens import Tokeniser
@@ -34,10 +38,11 @@ def source_of(place: Place) -> Source:
     return source
 
 
-def rejudge(source: Source, decided: pl.DataFrame, scorer: Scorer, tokeniser: Tokeniser) -> pl.DataFrame:
-    """partition, offset, features_hash, probability and score of the payments, given the `risk_` of `decided`."""
+def judged_again(
+    source: Source, decided: pl.DataFrame, tokeniser: Tokeniser
+) -> Iterator[tuple[int, NDArray[np.int64], Matrix]]:
+    """Partition, offsets (n,) and features (n, 85) of the payments, batch by batch, given the `risk_` of `decided`."""
     by_partition = decided.partition_by("partition", as_dict=True)
-    frames = []
     for partition, records in source.items():
         frame = by_partition[(partition,)].sort("offset")
         assert frame["offset"].to_list() == [offset for offset, _, _ in records], "the books were compared before"
@@ -53,16 +58,23 @@ def rejudge(source: Source, decided: pl.DataFrame, scorer: Scorer, tokeniser: To
             rows = arena.rows(payments.payer_keys)
             status = np.zeros(len(part), dtype=np.uint8)
             features = compute(payments.rows, arena.records, rows, risk[start : start + BATCH], status)
-            scores = scorer.score(features)
-            frames.append(
-                pl.DataFrame(
-                    {
-                        "partition": np.full(len(part), partition, dtype=np.int32),
-                        "offset": np.array([offset for offset, _, _ in part], dtype=np.int64),
-                        "features_hash": fingerprints(features),
-                        "probability": scores.probability,
-                        "score": scores.score,
-                    }
-                )
+            yield partition, np.array([offset for offset, _, _ in part], dtype=np.int64), features
+
+
+def rejudge(source: Source, decided: pl.DataFrame, scorer: Scorer, tokeniser: Tokeniser) -> pl.DataFrame:
+    """partition, offset, features_hash, probability and score of the payments, given the `risk_` of `decided`."""
+    frames = []
+    for partition, offsets, features in judged_again(source, decided, tokeniser):
+        scores = scorer.score(features)
+        frames.append(
+            pl.DataFrame(
+                {
+                    "partition": np.full(offsets.size, partition, dtype=np.int32),
+                    "offset": offsets,
+                    "features_hash": fingerprints(features),
+                    "probability": scores.probability,
+                    "score": scores.score,
+                }
             )
+        )
     return pl.concat(frames)

@@ -57,7 +57,7 @@ def replay_by_day(place: Place, worker: WorkerProcess, data: Path, count: int) -
                 _until_caught_up(worker, labels, entities, told)
                 _publish(place, [day.drop("day")])
                 sent += day.height
-                _until_committed(worker, scoring, sent)
+                until_committed(worker, scoring, sent)
                 advance(day.height)
         return told
     finally:
@@ -86,7 +86,8 @@ def _tell(place: Place, verdicts: pl.DataFrame) -> int:
     return verdicts.height
 
 
-def _until_committed(worker: WorkerProcess, agent: Progress, count: int) -> None:
+def until_committed(worker: WorkerProcess, agent: Progress, count: int) -> None:
+    """Until an agent has committed `count` offsets. Raises BenchError when it ends or stands still."""
     until = time.monotonic() + STALL_S
     while agent.committed() < count:
         worker.check()
@@ -97,7 +98,7 @@ def _until_committed(worker: WorkerProcess, agent: Progress, count: int) -> None
 
 def _until_caught_up(worker: WorkerProcess, labels: Progress, entities: Progress, told: int) -> None:
     """Until the verdicts told are in the entities' state: nothing but a commit marker is left on each partition."""
-    _until_committed(worker, labels, told)
+    until_committed(worker, labels, told)
     until, looks = time.monotonic() + STALL_S, 0
     while looks < CAUGHT_UP_LOOKS:
         worker.check()

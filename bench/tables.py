@@ -1,52 +1,15 @@
-"""A result as tables: one description of them, shown on the terminal and written to the documentation."""
+"""A result as tables, by its benchmark."""
 
 import json
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from rich.table import Table as RichTable
-
+from bench.model.tables import model_tables
 from bench.results import console
+from bench.table import Table, figure
 
 Result = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Title, headings and rows, all as text. The first column is left-aligned, the others are figures."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def markdown(self) -> str:
-        """As a Markdown table under its title."""
-        lines = [f"**{self.title}**", "", _line(self.head), _line(["---", *["---:"] * (len(self.head) - 1)])]
-        return "\n".join([*lines, *map(_line, self.rows)])
-
-    def rich(self) -> RichTable:
-        """For the terminal, without its title: that would wrap at the table's width."""
-        table = RichTable(box=None, pad_edge=False)
-        for number, name in enumerate(self.head):
-            table.add_column(name, justify="right" if number else "left")
-        for row in self.rows:
-            table.add_row(*row)
-        return table
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def figure(value: object) -> str:
-    """A number as people read it."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "yes" if value is True else "no" if value is False else "–" if value is None else str(value)
-    if isinstance(value, int) or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}" if abs(value) < 1 else f"{value:,.2f}"
 
 
 def show(result: Result) -> None:
@@ -213,6 +176,58 @@ def _realdata(result: Result) -> Iterator[Table]:
             head,
             [[period, *(figure(found.get(name)) for name in columns)] for period, found in periods],
         )
+
+
+def _entity_lag(result: Result) -> Iterator[Table]:
+    runs = {f"{run['rate']:,.0f}/s": run for run in result["runs"]}
+    about = (
+        ("minutes of the world's time that pass in a second", "world_minutes_a_second"),
+        ("verdicts told", "verdicts"),
+        ("payments sent more than 5 ms late", "late"),
+        ("payments not committed when the last was sent", "lag_at_end"),
+    )
+    rows = [[text, *(figure(run[name]) for run in runs.values())] for text, name in about]
+    for text, name in (("an entity feature", "entity"), ("another feature", "other")):
+        counts = [run["features"][f"any_{name}_feature_differs"] for run in runs.values()]
+        rows.append([f"payments in which {text} differs", *map(figure, counts)])
+    yield Table(f"{result['settings']['payments']:,} payments published at each rate", ["", *runs], rows)
+    columns = ("equal", "known_live_only", "known_offline_only", *(f"difference_{k}" for k in ("mean", "p99", "max")))
+    head = ["", "equal", "known live only", "offline only", "mean offline", "difference: mean", "p99", "largest"]
+    for rate, run in runs.items():
+        rows = []
+        for name, each in run["features"]["features"].items():
+            shares = [f"{each[column]:.2%}" for column in columns[:3]]
+            rows.append([name, *shares, figure(each["mean"]), *(figure(each[column]) for column in columns[3:])])
+        yield Table(f"Entity features at {rate}, live against offline", head, rows)
+    yield _entity_lag_scores({rate: run["scores"] for rate, run in runs.items()})
+
+
+def _entity_lag_scores(runs: dict[str, Result]) -> Table:
+    rows = [
+        [text, *(figure(scores[name]) for scores in runs.values())]
+        for text, name in (
+            ("payments", "payments"),
+            ("share with the same probability", "equal"),
+            ("difference of probability: mean", "difference_mean"),
+            ("99th percentile", "difference_p99"),
+            ("99.9th percentile", "difference_p99.9"),
+            ("largest", "difference_max"),
+            ("flagged in both", "flagged_in_both"),
+            ("flagged live only", "flagged_live_only"),
+            ("flagged offline only", "flagged_offline_only"),
+        )
+    ]
+    for text, name in (
+        ("frauds", "frauds"),
+        ("frauds alerted", "frauds_alerted"),
+        ("AUC", "auc"),
+        ("average precision", "average_precision"),
+        ("recall at 0.5 % false positives", "recall_at_fpr_0.005"),
+        ("recall at 1.3 % false positives", "recall_at_fpr_0.013"),
+    ):
+        both = [[figure(scores["quality"][side].get(name)) for side in ("live", "offline")] for scores in runs.values()]
+        rows.append([f"{text}: live / offline", *(" / ".join(sides) for sides in both)])
+    return Table("Scores of the payments after the model's training", ["", *runs], rows)
 
 
 def _faults(result: Result) -> Iterator[Table]:
@@ -421,6 +436,8 @@ def _large(result: Result) -> Iterator[Table]:
 
 _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "throughput": _throughput,
+    "model": model_tables,
+    "entity_lag": _entity_lag,
     "peers": _peers,
     "latency": _latency,
     "regress": _regress,

@@ -16,6 +16,8 @@ from models.scoring import Scores
 
 FALSE_POSITIVE_RATES = (0.001, 0.005, 0.013)
 TOP_PAYERS = 100
+TOP_SHARE = 0.01
+"""Of the payments, the highest-scored: where people look, so calibration is judged there by itself too."""
 DAY_MS = 86_400_000
 RARE = 1e-4
 
@@ -75,10 +77,32 @@ def evaluate(scores: Scores, payments: pl.DataFrame, alert_score: int) -> Evalua
     metrics = {"payments": float(is_fraud.size), "frauds": float(is_fraud.sum())}
     if is_fraud.any() and not is_fraud.all():
         metrics |= _ranking(scores, is_fraud)
-        metrics |= _calibration(scores, is_fraud)
+        metrics |= _calibration(scores.probability, is_fraud)
+        top = highest(scores.margin, TOP_SHARE)
+        within = _calibration(scores.probability[top], is_fraud[top])
+        metrics |= {f"{name}_top_1_percent": value for name, value in within.items()}
         metrics["card_precision_100"] = card_precision(scores.margin, payments)
     metrics |= _alerts(flagged, is_fraud, payments)
     return Evaluation(metrics, recall_by_kind(flagged, payments))
+
+
+def highest(score: NDArray[np.generic], share: float) -> Flags:
+    """Which of n scores belong to the highest `share`, at least one; those that tie with its last one do too."""
+    count = max(1, round(share * score.size))
+    flags: Flags = score >= np.partition(score, score.size - count)[score.size - count]
+    return flags
+
+
+def feature_auc(values: NDArray[np.floating], is_fraud: Flags) -> float:
+    """AUC of one feature (n,) by itself, in the better direction; NaN counts as the lowest or the highest value,
+    whichever tells more. Both classes must be there."""
+    missing = np.isnan(values)
+    if missing.all():
+        return 0.5
+    wide = values.astype(np.float64)
+    ends = (np.nanmin(wide) - 1, np.nanmax(wide) + 1) if missing.any() else (0.0,)
+    areas = [roc(np.where(missing, end, wide), is_fraud).auc() for end in ends]
+    return max(max(area, 1 - area) for area in areas)
 
 
 def card_precision(score: NDArray[np.generic], payments: pl.DataFrame, top: int = TOP_PAYERS) -> float:
@@ -122,15 +146,17 @@ def _ranking(scores: Scores, is_fraud: Flags) -> dict[str, float]:
     return figures
 
 
-def _calibration(scores: Scores, is_fraud: Flags) -> dict[str, float]:
-    probability = np.clip(scores.probability.astype(np.float64), 1e-9, 1 - 1e-9)
+def _calibration(probability: NDArray[np.float32], is_fraud: Flags) -> dict[str, float]:
+    """NaN where a figure does not exist, as the slope among payments that are all fraud."""
+    clipped = np.clip(probability.astype(np.float64), 1e-9, 1 - 1e-9)
     share = float(is_fraud.mean())
-    brier = float(np.mean((probability - is_fraud) ** 2))
+    brier = float(np.mean((clipped - is_fraud) ** 2))
+    both = 0 < share < 1
     return {
         "brier": brier,
-        "brier_skill": 1 - brier / (share * (1 - share)),
-        "calibration_slope": slope_of(np.log(probability) - np.log1p(-probability), is_fraud),
-        "expected_over_observed": float(probability.mean()) / share,
+        "brier_skill": 1 - brier / (share * (1 - share)) if both else float("nan"),
+        "calibration_slope": slope_of(np.log(clipped) - np.log1p(-clipped), is_fraud) if both else float("nan"),
+        "expected_over_observed": _share(float(clipped.mean()), share),
     }
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.figures import latencies_ms, microseconds_each, percentile, slope, spread, summary
+from bench.figures import latencies_ms, microseconds_each, percentile, slope, spread, summary, t_interval, wilson
 from bench.processes import peak_mib
 from bench.steady import Sample, lag_figures
 from bench.worker import Metrics
@@ -61,3 +61,22 @@ def test_metrics_are_summed_over_all_samples_that_have_the_labels() -> None:
 
 def test_peak_memory_is_read_from_the_process_status() -> None:
     assert peak_mib("Name:\tpython\nVmHWM:\t  204800 kB\n") == 200
+
+
+def test_an_interval_over_runs_is_students_by_the_printed_table() -> None:
+    # 1 to 5: mean 3, deviation 1.5811, t with 4 degrees of freedom 2.776
+    found = t_interval([1, 2, 3, 4, 5])
+    assert found["mean"] == 3
+    assert found["high"] == pytest.approx(3 + 2.776 * 1.5811 / 5**0.5, abs=1e-3)
+    assert found["low"] == pytest.approx(3 - 2.776 * 1.5811 / 5**0.5, abs=1e-3)
+    assert t_interval([0.5]) == {"mean": 0.5, "low": None, "high": None}
+    assert t_interval([0.5, float("nan")]) == {"mean": None, "low": None, "high": None}
+
+
+def test_wilsons_interval_by_hand_and_at_the_edges() -> None:
+    # 8 of 10, z = 1.96: centre (0.8 + 0.192) / 1.384, reach 1.96 / 1.384 * sqrt(0.016 + 0.0096)
+    assert wilson(8, 10) == pytest.approx((0.4901, 0.9433), abs=1e-4)
+    low, high = wilson(0, 10) or (1, 1)
+    assert low == pytest.approx(0, abs=1e-12)
+    assert 0.2 < high < 0.3
+    assert wilson(0, 0) is None

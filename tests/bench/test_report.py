@@ -8,7 +8,7 @@ from bench.environment import environment
 from bench.errors import BenchError
 from bench.report import RESULTS, ROOT, files, page
 from bench.results import read, write
-from bench.tables import Table, figure
+from bench.table import Table, figure
 from bench.throughput import not_the_job
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.calibration import Calibration
-from models.evaluation import card_precision, evaluate, roc
+from models.evaluation import card_precision, evaluate, feature_auc, highest, roc
 from models.scoring import scores_of
 
 metrics = pytest.importorskip("sklearn.metrics")
@@ -78,6 +78,47 @@ def test_calibration_figures_are_scikit_learns():
     assert result["calibration_slope"] == pytest.approx(1, abs=0.05)
     assert result["expected_over_observed"] == pytest.approx(1, abs=0.05)
     assert 0 < result["brier_skill"] < 1
+
+
+def test_calibration_within_the_top_1_percent_is_that_of_those_payments_alone():
+    random = np.random.default_rng(4)
+    log_odds = random.normal(-5, 2, 40_000)
+    is_fraud = random.random(40_000) < 1 / (1 + np.exp(-log_odds))
+    result = evaluate(scored(*log_odds), payments(is_fraud=is_fraud.tolist()), 500).metrics
+    top = np.argsort(-log_odds)[:400]
+    alone = evaluate(scored(*log_odds[top]), payments(is_fraud=is_fraud[top].tolist()), 500).metrics
+    for name in ("brier", "brier_skill", "calibration_slope", "expected_over_observed"):
+        assert result[f"{name}_top_1_percent"] == pytest.approx(alone[name], rel=1e-4)
+
+
+def test_calibration_of_a_top_that_is_all_fraud_does_not_exist():
+    result = evaluate(scored(3, *[-3] * 99), payments(is_fraud=[True] + [False] * 99), 500).metrics
+    assert math.isnan(result["calibration_slope_top_1_percent"])
+    assert math.isnan(result["brier_skill_top_1_percent"])
+    assert result["brier_top_1_percent"] == pytest.approx((1 / (1 + np.exp(3))) ** 2, rel=1e-4)
+
+
+def test_the_highest_share_takes_in_those_that_tie_with_its_last():
+    assert highest(np.array([1, 5, 3, 3, 2]), 0.4).tolist() == [False, True, True, True, False]
+    assert highest(np.array([1, 5, 3]), 0.01).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("values", "area"),
+    [
+        ([1, 2, 3, 4], 1.0),  # frauds are the higher two
+        ([4, 3, 2, 1], 1.0),  # or the lower two
+        ([1, 3, 2, 4], 0.75),
+        ([1, 2, math.nan, 3], 1.0),  # what is missing counts as high,
+        ([2, 3, math.nan, 1], 1.0),  # or as low
+        ([math.nan, math.nan, math.nan, 0], 0.75),
+        ([math.nan] * 4, 0.5),
+        ([7] * 4, 0.5),
+    ],
+)
+def test_a_features_own_auc_takes_the_better_direction_and_the_better_end_for_what_is_missing(values, area):
+    is_fraud = np.array([False, False, True, True])
+    assert feature_auc(np.array(values, dtype=np.float32), is_fraud) == pytest.approx(area)
 
 
 @pytest.mark.parametrize("fraud", [False, True])
