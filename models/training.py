@@ -11,7 +11,7 @@ Up to T a payment counts as fraud only if its verdict was known by T; a fraud no
 would have on that day. Features carry verdicts of other payments only from when they became known (`models.history`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models import calibration
+from models import calibration, drift
 from models.bundle import BAND_NAMES, Band, Manifest, Window, known
 from models.catalogue import FEATURE_NAMES
 from models.engine import DUPLICATE
@@ -91,6 +91,8 @@ class Trained:
     manifest: Manifest
     model: bytes
     evaluation: Evaluation
+    extra: Mapping[str, bytes]
+    """Further files of the bundle."""
 
 
 def split(history: History, settings: Settings) -> Split:
@@ -158,7 +160,9 @@ def train(
         parameters=parameters,
         trees=booster.num_boosted_rounds(),
     )
-    return Trained(manifest, bytes(booster.save_raw("ubj")), evaluation)
+    times = history.payments["event_time"].to_numpy()[parts.validation]
+    reference = drift.make_reference(_rows(history.features, parts.validation), validated, times)
+    return Trained(manifest, bytes(booster.save_raw("ubj")), evaluation, {drift.FILE: drift.encode(reference)})
 
 
 def score_at(honest: NDArray[np.int16], false_positive_rate: float) -> int:

@@ -70,7 +70,7 @@ def train(
         threads=threads,
     )
     trained = _train(_featurise(data, epoch_ms(end) if end else None), settings)
-    _show(write_bundle(out, trained.manifest, trained.model, overwrite=overwrite))
+    _show(write_bundle(out, trained.manifest, trained.model, trained.extra, overwrite=overwrite))
 
 
 def _featurise(data: Path, end_ms: int | None) -> "History":
