@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import median
+from statistics import NormalDist, median
 
 import numpy as np
 from numpy.typing import NDArray
 
 PERCENTILES = (50.0, 99.0, 99.9)
+CONFIDENCE = 0.95
 
 
 def percentile(values: NDArray[np.float64], percent: float) -> float:
@@ -64,3 +65,31 @@ def slope(times_s: Sequence[float], values: Sequence[float]) -> float:
     if len(times_s) < 2:
         return 0.0
     return float(np.polyfit(np.asarray(times_s), np.asarray(values), 1)[0])
+
+
+def t_interval(values: Sequence[float]) -> dict[str, float | None]:
+    """Mean of independent runs with its 95 % interval by Student's t; None where runs are too few for one.
+
+    A run without the figure (NaN) makes it none at all: a mean over the others would flatter.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    if not found.size or np.isnan(found).any():
+        return {"mean": None, "low": None, "high": None}
+    mean = float(found.mean())
+    if found.size < 2:
+        return {"mean": mean, "low": None, "high": None}
+    from scipy.stats import t
+
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, found.size - 1)) * float(found.std(ddof=1)) / math.sqrt(found.size)
+    return {"mean": mean, "low": mean - reach, "high": mean + reach}
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float] | None:
+    """95 % interval of a share by E. B. Wilson (1927), for independent trials; None for no trials."""
+    if not trials:
+        return None
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share = successes / trials
+    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    reach = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return middle - reach, middle + reach

@@ -390,6 +390,44 @@ def _set_up(participant: Result) -> Iterator[tuple[str, str]]:
         yield "settings", "the product's defaults"
 
 
+def _robustness(result: Result) -> Iterator[Table]:
+    knobs, lost = result["knobs"], result["lost"]
+    strengths = list(next(iter(knobs.values())))
+    head = ["share adapted", *(f"{float(strength):.0%}" for strength in strengths), "lost from none to all"]
+    for rate in result["standard"]["at"]:
+        rows = [
+            [knob, *(percent(by[strength]["at"][rate]["recall"]) for strength in strengths), percent(lost[knob][rate])]
+            for knob, by in knobs.items()
+        ]
+        yield Table(f"Recall in %, at the threshold for {float(rate):.1%} false positives", head, rows)
+    rows = [
+        [f"{knob}, {float(rate):.1%}", *(percent(by[strength]["at"][rate]["alert_share"], 2) for strength in strengths)]
+        for rate in result["standard"]["at"]
+        for knob, by in knobs.items()
+    ]
+    yield Table("Alerts, % of the payments", head[:-1], rows)
+    names = {"recall": "recall", "false_positive_rate": "false positives", "alert_share": "alerts, of the payments"}
+    standard = [
+        [f"{text}, %", *(percent(at[name], 2) for at in result["standard"]["at"].values())]
+        for name, text in names.items()
+    ]
+    chosen = [f"threshold for {float(rate):.1%}" for rate in result["standard"]["at"]]
+    yield Table("Attackers as in training", ["", *chosen], standard)
+    kinds = result["by_kind"]
+    rows = [
+        [kind, *(f"{100 * by[kind]:.0f}" if kind in by else "–" for by in kinds.values())] for kind in kinds["standard"]
+    ]
+    yield Table("Recall in % by kind of attack, all adapted, at the threshold for 0.5%", ["", *kinds], rows)
+
+
+def percent(found: dict[str, float | None], digits: int = 1) -> str:
+    """A share with its interval's reach, in percent: `81.2 ± 3.4`."""
+    mean, high = found["mean"], found["high"]
+    if mean is None:
+        return "–"
+    return f"{100 * mean:.{digits}f}" + ("" if high is None else f" ± {100 * (high - mean):.{digits}f}")
+
+
 _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "throughput": _throughput,
     "peers": _peers,
@@ -402,4 +440,5 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "faults": _faults,
     "restore": _restore,
     "failover": _failover,
+    "robustness": _robustness,
 }
