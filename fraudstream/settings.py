@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     standby: int = Field(0, ge=0, le=1024, description=help_of(options.Standby))
     state_format: int | None = Field(None, ge=1, le=255, description=help_of(options.StateFormat))
     retrain_psi: float = Field(0.25, gt=0, le=100, description=help_of(options.RetrainPsi))
-    retrain_features: int = Field(9, ge=1, le=1000, description=help_of(options.RetrainFeatures))
+    retrain_features: int = Field(6, ge=1, le=1000, description=help_of(options.RetrainFeatures))
     retrain_payments: int = Field(2_000, ge=1, le=1_000_000_000, description=help_of(options.RetrainPayments))
     retrain_hours: int = Field(20, ge=1, le=24, description=help_of(options.RetrainHours))
     metrics_port: int = Field(9108, ge=0, le=65_535, description=help_of(options.MetricsPort))

@@ -42,6 +42,8 @@ FILE = "drift.json"
 """The reference's name in a bundle."""
 FORMAT_VERSION = 1
 DAY_MS = 86_400_000
+MOST_FOR_EDGES = 200_000
+"""Payments that bins are cut by, evenly spread over the window, where it has more; all of them are counted."""
 LEAST_OF_A_DAY = 200
 """Payments that a day of the reference needs to tell what is usual."""
 
@@ -139,7 +141,8 @@ def cut(values: NDArray[np.float32]) -> tuple[float, ...]:
 
 def make_reference(features: Matrix, score: NDArray[np.int16], times: NDArray[np.int64]) -> Reference:
     """The reference of payments in order of time (epoch ms): features (n, 85) and scores (n,); not of none at all."""
-    edges = [cut(column) for column in (*features.T, score.astype(np.float32))]
+    spread = slice(None, None, -(-times.size // MOST_FOR_EDGES))
+    edges = [cut(column) for column in (*features[spread].T, score[spread].astype(np.float32))]
     table = _table(edges)
     counts = [
         tuple(row[: len(each) + 2].tolist()) for each, row in zip(edges, count(features, score, table), strict=True)

@@ -9,7 +9,7 @@ class RetrainPolicy:
 
     psi: float = 0.25
     """The limit, beyond what is usual, from which the score or a feature has shifted."""
-    features: int = 9
+    features: int = 6
     """So many shifted features ask for it; a shifted score does by itself."""
     payments: int = 2_000
     """Nothing is asked for by fewer payments than this."""

@@ -87,7 +87,7 @@ def drift(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Read payments before this time only.")] = None,
     psi: Annotated[float, typer.Option(min=1e-3, max=100, help="Index beyond the usual that is a shift.")] = 0.25,
-    features: Annotated[int, typer.Option(min=1, help="So many shifted features ask for training again.")] = 9,
+    features: Annotated[int, typer.Option(min=1, help="So many shifted features ask for training again.")] = 6,
     rows: Annotated[int, typer.Option(min=1, help="Features to show, those beyond the usual by most.")] = 20,
     out: Annotated[Path | None, typer.Option(help="Write a picture (SVG) of all features.")] = None,
     fail: Annotated[bool, typer.Option("--fail", help="Exit with 1 when training again is asked for.")] = False,

@@ -177,8 +177,9 @@ def test_shifted_features_are_named_the_strongest_first(reference):
 
 
 def test_enough_features_or_the_score_ask_for_retraining(reference):
-    assert not assess(reference, shifted_counts(reference, 8), RetrainPolicy(), 24).retrain
-    assert assess(reference, shifted_counts(reference, 9), RetrainPolicy(), 24).retrain
+    enough = RetrainPolicy().features
+    assert not assess(reference, shifted_counts(reference, enough - 1), RetrainPolicy(), 24).retrain
+    assert assess(reference, shifted_counts(reference, enough), RetrainPolicy(), 24).retrain
     by_score = assess(reference, shifted_counts(reference, 0, score_too=True), RetrainPolicy(), 24)
     assert by_score.retrain
     assert (by_score.score_shifted, by_score.shifted) == (True, ())
