@@ -47,9 +47,8 @@ def _robustness(result: Result) -> Iterator[str]:
 def _alerts(all_four: Result) -> Iterator[str]:
     before, after = (all_four[strength]["at"]["0.005"]["alert_share"]["mean"] for strength in ("0", "1"))
     yield (
-        f"The alerts do not tell: {100 * before:.2f} % of the payments without adapting, {100 * after:.2f} % with"
-        " everything adapted. Fewer alerts at a steady share of false ones may be fewer frauds or better ones; only"
-        " verdicts tell the two apart."
+        f"Alerts: {100 * before:.2f} % of the payments with nothing adapted, {100 * after:.2f} % with everything. Fewer"
+        " may mean fewer frauds or better ones: only verdicts tell the two apart."
     )
 
 
