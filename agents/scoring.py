@@ -1,7 +1,7 @@
 """The scoring agent: payments in; alerts, decisions, dead letters and entity activity out. Top to bottom.
 
 `compute` is a step's pure part: it reads state and tables, changes the payers' records in memory, and returns what
-is to be published. `stream.step` publishes it in one transaction, and keeps the records.
+is to be published; for metrics only, it counts. `stream.step` publishes it in one transaction, and keeps the records.
 """
 
 import time
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from agents.breaker import CircuitBreaker
 from agents.champion import Models
+from agents.drift import DriftWatch
 from agents.reporting import Judged, alert_record, decision_records
 from agents.tables import ListTable, RiskTable
 from models.activity import ACCOUNT, activity_of
@@ -49,6 +50,7 @@ class Scoring:
     clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     """For `decided_at` only: no feature knows it."""
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    drift: DriftWatch = field(default_factory=DriftWatch)
 
     def compute(self, batch: Batch, applied: dict[int, int]) -> Outputs:
         """Judge a batch; `applied` is, by partition, the offset up to which payments are in the state already.
@@ -89,6 +91,7 @@ class Scoring:
             challenger_probabilities=[challenger.score(features).probability for challenger in models.challengers],
             decided_at=self.clock_ms(),
         )
+        self.drift.see(judged)
         self._alerts(outputs, judged, flagged)
         self._decisions(outputs, judged)
         self._activity(outputs, judged)

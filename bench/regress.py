@@ -33,6 +33,7 @@ from bench.world import World, prepare
 from models.batch import from_records
 from models.bundle import Bundle
 from models.catalogue import FEATURE_NAMES
+from models.drift_counts import COLUMNS, MOST_EDGES, Window
 from models.entity_state import ENTITY_CODEC, ENTITY_KEY_BYTES
 from models.keys import as_bytes, of_tokens
 from models.payer_state import PAYER_CODEC
@@ -126,7 +127,11 @@ def parts(world: World, home: Path) -> Iterator[Part]:
     yield Part("a step of 8,000, computed", STEP, desk.judge, lambda: desk.batch(STEP))
     yield Part("a step of 100, computed", SMALL_STEP, desk.judge, lambda: desk.batch(SMALL_STEP))
     features = np.random.default_rng(1).random((STEP, len(FEATURE_NAMES)), dtype=np.float32)
+    edges = np.sort(np.random.default_rng(2).random((COLUMNS, MOST_EDGES), dtype=np.float32))
     yield Part("margins", STEP, lambda _: desk.scorer.score(features))
+    window, offsets, counted = Window(edges), np.arange(STEP), np.zeros(STEP, dtype=np.uint8)
+    score = np.zeros(STEP, dtype=np.int16)
+    yield Part("counting for drift", STEP, lambda _: window.see(features, score, times, counted, offsets))
     yield Part("an explanation", 100, lambda _: desk.scorer.contributions(features[:100]))
     payers = of_tokens(judged.tokens("payer"))
     rows = desk.payers.rows(0, payers)

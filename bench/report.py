@@ -1,5 +1,5 @@
-"""The pages performance.md, reliability.md, results.md and model.md of docs, made from results of benchmarks; no figure
-in them is typed.
+"""The pages performance.md, reliability.md, results.md, model.md and robustness.md of docs, made from results of
+benchmarks; no figure in them is typed.
 
     python -m bench.report [--results bench/results] [--docs docs] [--check]
 
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import charts
+from bench import charts, findings
 from bench.capacity import capacity
 from bench.environment import ROOT
 from bench.errors import BenchError, run
@@ -38,6 +38,8 @@ class Section:
     """File name of a chart beside the page, made of the first result; see `PICTURES`."""
     gallery: tuple[str, ...] = ()
     """More charts of the first result, after its tables."""
+    findings: Callable[[dict[str, Any]], str] | None = None
+    """What follows from the first result, in words."""
     computed: Callable[[dict[str, dict[str, Any]]], list[Table]] | None = None
     """Instead of a benchmark's own tables: what follows from results, given by their benchmarks' names."""
 
@@ -254,12 +256,39 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
             ),
         ),
     ),
+    "robustness.md": (
+        "Robustness",
+        "What a trained model still catches when attackers change what they control. How it is noticed that payments "
+        "have changed stands in [Operations](operations.md#drift).",
+        (
+            Section(
+                "robustness",
+                "Attackers who adapt",
+                "A model learns from 60 days of a simulated world in which about a third of the campaigns is adapted "
+                "in each aspect ([simulator.md](simulator.md)), and its thresholds are chosen on the validation of "
+                "that training. Then the same 20 days after are played with other attackers, the model and its "
+                "thresholds as they were: a share of the campaigns, from none to all, is adapted in one aspect, the "
+                "others staying as in training. Rhythm: bots type as people do. Location: the GPS is near the "
+                "victim's home. Amount: within what the victim usually pays. Timing: payments are spread over days. "
+                "All four: each by itself for this share. Silent: the fraudulent payments of this share of the victims "
+                "come from an application that reports neither place nor rhythm nor device, which is more than an "
+                "attacker can do where the victim pays with the own device. Customers and mules are the same in all "
+                "versions of a world.\n\n"
+                "Recall is the share of the fraudulent payments at or above the threshold, those never noticed "
+                "included; ± is the reach of the 95 % interval over the worlds (Student's t). “Lost” compares none "
+                "with all adapted world by world.",
+                "robustness.svg",
+                findings=findings.robustness,
+            ),
+        ),
+    ),
 }
 
 PICTURES: dict[str, Callable[[dict[str, Any]], str]] = {
     **model.PICTURES,
     "throughput.svg": charts.stages,
     "peers.svg": peers.picture,
+    "robustness.svg": charts.robustness,
     "latency.svg": charts.latencies,
 }
 
@@ -303,6 +332,8 @@ def page(name: str, results: list[dict[str, Any]]) -> str:
         mine = [result for result in results if result["benchmark"] == section.benchmark]
         if section.picture and mine:
             parts.append(f"![{section.title}]({section.picture})")
+        if section.findings and mine:
+            parts.append(section.findings(mine[0]))
         for result in mine:
             parts += [f"```\n{result['command']}\n```", described(result), *(t.markdown() for t in tables(result))]
         parts += [f"![{section.title}]({picture})" for picture in section.gallery if mine]

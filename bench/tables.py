@@ -434,6 +434,44 @@ def _large(result: Result) -> Iterator[Table]:
     yield Table("The model", ["", ""], [[name.replace("_", " "), figure(value)] for name, value in shown.items()])
 
 
+def _robustness(result: Result) -> Iterator[Table]:
+    knobs, lost = result["knobs"], result["lost"]
+    strengths = list(next(iter(knobs.values())))
+    head = ["share adapted", *(f"{float(strength):.0%}" for strength in strengths), "lost from none to all"]
+    for rate in result["standard"]["at"]:
+        rows = [
+            [knob, *(percent(by[strength]["at"][rate]["recall"]) for strength in strengths), percent(lost[knob][rate])]
+            for knob, by in knobs.items()
+        ]
+        yield Table(f"Recall in %, at the threshold for {float(rate):.1%} false positives", head, rows)
+    rows = [
+        [f"{knob}, {float(rate):.1%}", *(percent(by[strength]["at"][rate]["alert_share"], 2) for strength in strengths)]
+        for rate in result["standard"]["at"]
+        for knob, by in knobs.items()
+    ]
+    yield Table("Alerts, % of the payments", head[:-1], rows)
+    names = {"recall": "recall", "false_positive_rate": "false positives", "alert_share": "alerts, of the payments"}
+    standard = [
+        [f"{text}, %", *(percent(at[name], 2) for at in result["standard"]["at"].values())]
+        for name, text in names.items()
+    ]
+    chosen = [f"threshold for {float(rate):.1%}" for rate in result["standard"]["at"]]
+    yield Table("Attackers as in training", ["", *chosen], standard)
+    kinds = result["by_kind"]
+    rows = [
+        [kind, *(f"{100 * by[kind]:.0f}" if kind in by else "–" for by in kinds.values())] for kind in kinds["standard"]
+    ]
+    yield Table("Recall in % by kind of attack, all adapted, at the threshold for 0.5%", ["", *kinds], rows)
+
+
+def percent(found: dict[str, float | None], digits: int = 1) -> str:
+    """A share with its interval's reach, in percent: `81.2 ± 3.4`."""
+    mean, high = found["mean"], found["high"]
+    if mean is None:
+        return "–"
+    return f"{100 * mean:.{digits}f}" + ("" if high is None else f" ± {100 * (high - mean):.{digits}f}")
+
+
 _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "throughput": _throughput,
     "model": model_tables,
@@ -450,4 +488,5 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "failover": _failover,
     "training": _training,
     "large": _large,
+    "robustness": _robustness,
 }

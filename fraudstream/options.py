@@ -63,6 +63,18 @@ Standby = Annotated[
     int | None,
     typer.Option("--standby", help="Partitions of other workers whose state is kept current here, at most."),
 ]
+RetrainPsi = Annotated[
+    float | None, typer.Option("--retrain-psi", help="Stability index, beyond the usual, that counts as a shift.")
+]
+RetrainFeatures = Annotated[
+    int | None, typer.Option("--retrain-features", help="So many shifted features ask for training again.")
+]
+RetrainPayments = Annotated[
+    int | None, typer.Option("--retrain-payments", help="Payments of a day counted before shifts are told, at least.")
+]
+RetrainHours = Annotated[
+    int | None, typer.Option("--retrain-hours", help="Hours of a day counted before shifts are told, at least.")
+]
 StateFormat = Annotated[
     int | None,
     typer.Option("--state-format", help="Format to write state in, for older builds beside this one; else the newest."),

@@ -26,6 +26,7 @@ from pydantic_settings import (
 from fraudstream import options
 from fraudstream.errors import UserError
 from fraudstream.options import help_of
+from models.retrain import RetrainPolicy
 from stream.settings import ConsumerSettings, KafkaSettings, ProducerSettings, StateSettings
 from stream.topics import Topics
 
@@ -89,6 +90,10 @@ class Settings(BaseSettings):
     write_buffer_bytes: int = Field(32 * 2**20, ge=65_536, le=2**30, description=help_of(options.WriteBufferBytes))
     standby: int = Field(0, ge=0, le=1024, description=help_of(options.Standby))
     state_format: int | None = Field(None, ge=1, le=255, description=help_of(options.StateFormat))
+    retrain_psi: float = Field(0.25, gt=0, le=100, description=help_of(options.RetrainPsi))
+    retrain_features: int = Field(6, ge=1, le=1000, description=help_of(options.RetrainFeatures))
+    retrain_payments: int = Field(2_000, ge=1, le=1_000_000_000, description=help_of(options.RetrainPayments))
+    retrain_hours: int = Field(20, ge=1, le=24, description=help_of(options.RetrainHours))
     metrics_port: int = Field(9108, ge=0, le=65_535, description=help_of(options.MetricsPort))
     log_format: Literal["console", "json"] = Field("console", description=help_of(options.LogFormat))
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description=help_of(options.LogLevel))
@@ -155,6 +160,10 @@ class Settings(BaseSettings):
             message_timeout_ms=self.transaction_timeout_ms * 4 // 5,
             linger_ms=self.linger_ms,
         )
+
+    def retrain_policy(self) -> RetrainPolicy:
+        """When payments have moved so far that the model should be trained again."""
+        return RetrainPolicy(self.retrain_psi, self.retrain_features, self.retrain_payments, self.retrain_hours)
 
     def state_settings(self) -> StateSettings:
         """How much of the payers' state is kept where."""

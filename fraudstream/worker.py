@@ -14,6 +14,7 @@ from mode.worker import Worker as ModeWorker
 
 from agents.breaker import REJECT_LIMIT, CircuitBreaker
 from agents.champion import ModelWatch
+from agents.drift import DriftWatch
 from agents.entities import ENTITIES_PER_PAYER, Entities
 from agents.labels import Labels
 from agents.scoring import Scoring
@@ -21,6 +22,7 @@ from agents.tables import ListTable, RiskTable
 from models.engine import TTL_MS
 from models.entity_state import ENTITY_KEY_BYTES
 from models.policy import Policy
+from models.retrain import POLICY, RetrainPolicy
 from models.state_format import codecs
 from models.tokens import Tokeniser
 from models.warm import warm
@@ -70,6 +72,7 @@ class WorkerSettings:
     policy: Path | None = None
     reject_limit: int = REJECT_LIMIT
     """Unreadable payments in a row with which the worker stops; 0: it never does."""
+    retrain: RetrainPolicy = POLICY
     state_format: int | None = None
     """What state is written in; None: the newest that this build knows."""
     metrics_port: int = 9108
@@ -106,6 +109,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     worker.follow(TopicFollower(settings.kafka, topics.entity_lists, partitions[topics.entity_lists], lists))
     worker.on_end(risk.close)
 
+    drift = DriftWatch(settings.retrain)
     payers = KeyedState(payer_codec, home / "scoring", settings.state)
     scoring = Scoring(
         state=payers,
@@ -117,6 +121,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
         activity_partitions=partitions[topics.entity_activity],
         slot=settings.kafka.slot,
         breaker=CircuitBreaker(settings.reject_limit, topics.dead_letter),
+        drift=drift,
     )
     entity_rows = replace(settings.state, arena_rows=ENTITIES_PER_PAYER * settings.state.arena_rows)
     entities = Entities(KeyedState(entity_codec, home / "entities", entity_rows, ENTITY_KEY_BYTES), topics.entity_risk)
@@ -152,6 +157,8 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
 
     models.start()
     worker.on_end(models.stop)
+    drift.start()
+    worker.on_end(drift.stop)
     health = HealthServer(settings.metrics_port, METRICS.registry, worker.live, worker.ready)
     health.start()
     log.info(

@@ -3,6 +3,7 @@
     model.ubj       XGBoost's trees, UBJSON
     manifest.json   `Manifest`: training window, calibration, bands, metrics, sha256 of every other file
     README.md       the model card, written from the manifest
+    drift.json      what payments were like when the model was validated, see `models.drift`
 
 `Bundle.load` verifies the whole directory before XGBoost sees a byte; nothing in it can run code. The sha256 of the
 manifest stands for the bundle: it covers the hashes of the files. Hashes tell damage and mix-ups; they do not tell who
@@ -150,6 +151,8 @@ class Bundle:
     sha256: str
     """sha256 of the manifest: identifies the bundle."""
     model: bytes = field(repr=False)
+    contents: Mapping[str, bytes] = field(repr=False)
+    """Every file that the manifest lists, by name, as it was verified."""
 
     @classmethod
     def load(cls, path: Path) -> "Bundle":
@@ -163,7 +166,7 @@ class Bundle:
         if MODEL not in manifest.files or len(manifest.files) > MAX_FILES:
             raise _unusable(path, f"its manifest does not list {MODEL}, or more than {MAX_FILES} files")
         contents = {name: _verified(path, name, digest) for name, digest in manifest.files.items()}
-        return cls(path, manifest, hashlib.sha256(raw).hexdigest(), contents[MODEL])
+        return cls(path, manifest, hashlib.sha256(raw).hexdigest(), contents[MODEL], contents)
 
     @property
     def ref(self) -> ModelRef:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.bundle import Band, Bundle, BundleError
 from models.calibration import Calibration, probability_of, score_of
+from models.drift import reference_of
 from models.forest import Forest, Matrix
 
 PROBES = 64
@@ -56,6 +57,8 @@ class Scorer:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.bands: tuple[str, ...] = tuple(band.name for band in bundle.manifest.bands)
+        self.reference = reference_of(bundle)
+        """What payments were like at its validation; None for a bundle that does not say."""
         self._forest = _compiled_forest(bundle)
         self._calibration = bundle.manifest.calibration
         self._band_starts = band_starts(bundle.manifest.bands)

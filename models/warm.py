@@ -5,7 +5,7 @@ A worker does so before it takes part in a group, an image while it is built.
 
 import numpy as np
 
-from models import entity_state
+from models import drift_counts, entity_state
 from models.activity import activity_of
 from models.batch import from_records
 from models.engine import RISK, compute
@@ -34,7 +34,10 @@ def warm() -> None:
     index.put(0, keys[first], first)
     index.remove(index.find(0, keys[first]))
     payers, rows, status = np.zeros(2, dtype=PAYER), np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.uint8)
-    fingerprints(compute(batch.rows, payers, rows, np.full(2, np.nan, dtype=RISK), status))
+    features = compute(batch.rows, payers, rows, np.full(2, np.nan, dtype=RISK), status)
+    fingerprints(features)
+    edges = np.full((drift_counts.COLUMNS, drift_counts.MOST_EDGES), np.nan, dtype=np.float32)
+    drift_counts.Window(edges).see(features, np.zeros(2, dtype=np.int16), rows, status, rows)
     entities, risks = np.zeros(4, dtype=ENTITY), np.zeros(2, dtype=VALUES)
     risk = assemble({name: risks for name, _ in SEEN}, batch.rows["event_time"])
     entity_state.update(activity_of(batch.rows, status, np.ones(2, dtype=np.bool_), risk), entities, np.arange(4))

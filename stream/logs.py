@@ -52,6 +52,7 @@ ALLOWED = frozenset(
         "attempt",
         "code",
         "left",
+        "features",
         "seconds_left",
     ]
 )

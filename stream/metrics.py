@@ -3,6 +3,7 @@
 The hot path touches them once a step, never once a payment.
 """
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 
@@ -93,6 +94,18 @@ class Metrics:
         )
         self.table_rows = gauge("table_records", "Records read from a table topic since the start", "table")
         self.model_rejected = counter("model_rejected_total", "Model bundles that failed verification")
+        self.feature_psi = gauge(
+            "feature_psi",
+            "Population stability index of a feature: the last day here against the model's reference",
+            "feature",
+        )
+        self.score_psi = gauge(
+            "score_psi", "Population stability index of the score; NaN while too few payments are counted"
+        )
+        self.drift_features = gauge("drift_features", "Features that shifted beyond the limit")
+        self.drift_payments = gauge("drift_payments", "Payments of the last day that were counted for stability")
+        self.retrain_wanted = gauge("retrain_wanted", "1 while shifts ask for training the model again")
+        self.score_psi.set(math.nan)
         self.model = gauge("model_info", "Always 1; the labels tell which model decides", "name", "sha256")
 
     def step(self, agent: str, records: int, seconds: tuple[float, float, float, float]) -> None:
@@ -116,6 +129,21 @@ class Metrics:
         self.restore_records.labels(agent, partition).set(records)
         self.restore_left.labels(agent, partition).set(left)
         self.restore_seconds_left.labels(agent, partition).set(seconds_left)
+
+    def drifted(self, features: Mapping[str, float], score: float, shifted: int, retrain: bool) -> None:
+        """How far payments have moved: PSI of each feature and of the score, how many shifted, what follows."""
+        for name, psi in features.items():
+            self.feature_psi.labels(name).set(psi)
+        self.score_psi.set(score)
+        self.drift_features.set(shifted)
+        self.retrain_wanted.set(retrain)
+
+    def drift_unknown(self) -> None:
+        """Nothing is known yet: a worker that has just begun, or another model."""
+        self.feature_psi.clear()
+        self.score_psi.set(math.nan)
+        for each in (self.drift_features, self.drift_payments, self.retrain_wanted):
+            each.set(0)
 
     def described(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """Name, kind, description and labels of each metric, in order."""

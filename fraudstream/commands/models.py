@@ -1,14 +1,19 @@
-"""`fraudstream models`: what bundles there are, what they are worth, and whether one can be trusted."""
+"""`fraudstream models`: what bundles there are, what they are worth, and whether one still fits the payments."""
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fraudstream.errors import UserError
 
-app = typer.Typer(help="List, report on and verify model bundles.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from models.drift import Drift, Reference
+
+app = typer.Typer(
+    help="List, report on and verify model bundles, and compare payments with them.", no_args_is_help=True
+)
 
 
 @app.command("list")
@@ -102,4 +107,53 @@ def verify(
     Console(highlight=False, soft_wrap=True).print(
         f"{bundle} is whole: {loaded.manifest.name}, {loaded.manifest.trees} trees, sha256 {loaded.sha256}",
         markup=False,
+    )
+
+
+@app.command()
+def drift(
+    model: Annotated[Path, typer.Option(help="The bundle whose reference is compared with.")],
+    data: Annotated[Path, typer.Option(help="History directory: transactions/**/*.parquet; labels.parquet if any.")],
+    start: Annotated[
+        str | None, typer.Option("--from", help="Compare payments from here on; earlier ones are the payers' past.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Read payments before this time only.")] = None,
+    psi: Annotated[float, typer.Option(min=1e-3, max=100, help="Index beyond the usual that is a shift.")] = 0.25,
+    features: Annotated[int, typer.Option(min=1, help="So many shifted features ask for training again.")] = 6,
+    rows: Annotated[int, typer.Option(min=1, help="Features to show, those beyond the usual by most.")] = 20,
+    out: Annotated[Path | None, typer.Option(help="Write a picture (SVG) of all features.")] = None,
+    fail: Annotated[bool, typer.Option("--fail", help="Exit with 1 when training again is asked for.")] = False,
+) -> None:
+    """Compare payments with those that a model was validated on: population stability of features and score."""
+    from fraudstream.drifting import compare, picture
+    from fraudstream.times import epoch_ms
+    from models.retrain import RetrainPolicy
+
+    # A history is whole; nothing has to be waited for as live.
+    policy = RetrainPolicy(psi=psi, features=features, payments=1, hours=1)
+    window = (epoch_ms(start) if start else None, epoch_ms(end) if end else None)
+    reference, found = compare(model, data, window, policy)
+    _show_drift(reference, found, rows)
+    if out is not None:
+        out.write_text(picture(reference, found, psi))
+    if fail and found.retrain:
+        raise typer.Exit(1)
+
+
+def _show_drift(reference: "Reference", found: "Drift", rows: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "PSI", "usual in a day", "", box=None, pad_edge=False)
+    names = sorted(found.features, key=lambda name: reference.features[name].usual - found.features[name])
+    shown = [("score", found.score, reference.score.usual, found.score_shifted)]
+    shown += [(name, found.features[name], reference.features[name].usual, name in found.shifted) for name in names]
+    for name, psi, usual, shifted in shown[: rows + 1]:
+        table.add_row(name, f"{psi:.3f}", f"{usual:.3f}", "shifted" if shifted else "")
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table, "", sep="\n")
+    console.print(
+        f"{found.payments:,} payments against {reference.payments:,} of validation: {len(found.shifted)} of"
+        f" {len(found.features)} features shifted, the score {'too' if found.score_shifted else 'not'};"
+        f" {'train the model again' if found.retrain else 'no need to train again'}"
     )

@@ -124,7 +124,7 @@ def train(
     search = Search(trials, study or out.with_name(f"{out.name}.study")) if trials else None
     with history_of(data, epoch_ms(end) if end else None, settings) as history:
         trained = fit(history, settings, search)
-        bundle = write_bundle(out, trained.manifest, trained.model, overwrite=overwrite)
+        bundle = write_bundle(out, trained.manifest, trained.model, trained.extra, overwrite=overwrite)
     show(bundle)
 
 

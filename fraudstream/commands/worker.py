@@ -57,6 +57,7 @@ def worker(
             challengers=tuple(settings.challengers),
             policy=settings.policy_file,
             reject_limit=settings.reject_limit,
+            retrain=settings.retrain_policy(),
             state_format=settings.state_format,
             metrics_port=settings.metrics_port,
             standby=settings.standby,

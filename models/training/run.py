@@ -1,6 +1,6 @@
 """The whole of training, from a history with features to a model ready to be written as a bundle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from models import drift
 from models.bundle import Manifest, Spread, known
 from models.evaluation import Evaluation
 from models.forest import Matrix
@@ -28,6 +29,8 @@ from models.training.stages import Begin, quiet
 if TYPE_CHECKING:
     from xgboost import Booster
 
+REFERENCE_ROWS = 500_000
+"""Payments of validation, evenly spread, that the drift reference is made of at most."""
 USUAL_ROWS = 500_000
 """Honest payments, evenly spread, that usual values are taken from at most."""
 
@@ -45,6 +48,8 @@ class Trained:
     """The measured payments, rows of the history: the test window, or validation where there is none."""
     split: Split = field(repr=False)
     booster: "Booster" = field(repr=False)
+    extra: Mapping[str, bytes] = field(repr=False)
+    """Further files of the bundle."""
 
 
 def train(
@@ -78,7 +83,16 @@ def train(
         search=searched,
     )
     model = bytes(kept.booster.save_raw("ubj"))
-    return Trained(manifest, model, kept.evaluation, kept.scores, kept.rows, parts, kept.booster)
+    extra = {drift.FILE: drift.encode(_reference(history, parts, kept))}
+    return Trained(manifest, model, kept.evaluation, kept.scores, kept.rows, parts, kept.booster, extra)
+
+
+def _reference(history: History, parts: Split, kept: Judgement) -> drift.Reference:
+    """What payments were like at validation, of at most `REFERENCE_ROWS`, evenly spread."""
+    step = -(-parts.validation.size // REFERENCE_ROWS)
+    rows, score = parts.validation[::step], kept.validated[::step]
+    times = history.take(rows)["event_time"].to_numpy()
+    return drift.make_reference(rows_of(history.features, rows), np.ascontiguousarray(score), times)
 
 
 def usual_values(features: Matrix, rows: Rows) -> tuple[float | None, ...]:

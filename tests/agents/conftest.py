@@ -51,7 +51,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     labels = pl.concat([slot.labels for slot in slots])
     history = featurise(payments, labels, tokeniser=TOKENISER)
     trained = train(history, Settings(name="small", trees=40, threads=1), created_at=NOON_IN_INDIA)
-    return write_bundle(tmp_path_factory.mktemp("bundles") / "small", trained.manifest, trained.model)
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "small", trained.manifest, trained.model, trained.extra)
 
 
 @pytest.fixture(scope="session")

@@ -124,7 +124,7 @@ def trained(history: History) -> Trained:
 @pytest.fixture(scope="session")
 def kept_bundle(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """One bundle for all tests; they must not change it."""
-    return write_bundle(tmp_path_factory.mktemp("bundles") / "kept", trained.manifest, trained.model)
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "kept", trained.manifest, trained.model, trained.extra)
 
 
 @pytest.fixture

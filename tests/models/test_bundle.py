@@ -37,7 +37,7 @@ def test_a_written_bundle_reads_back_as_it_was(trained, kept_bundle):
     assert msgspec.structs.replace(again.manifest, files={}) == trained.manifest
     assert again.sha256 == kept_bundle.sha256
     assert again.ref.sha256 == again.sha256
-    assert set(again.manifest.files) == {"model.ubj", "README.md"}
+    assert set(again.manifest.files) == {"model.ubj", "README.md", "drift.json"}
 
 
 def test_the_model_card_states_windows_bands_and_metrics(kept_bundle):
