@@ -4,8 +4,8 @@ With few frauds a tree finds pockets in which a confirmed fraud or a wrong PIN s
 would believe the alert that is missing for it, and an attacker could make use of it. XGBoost refuses such splits. An
 unknown value (NaN) is not bound: that a signal is missing may be better or worse than any value of it.
 
-These are facts about a payment. Patterns and scores that others made (the payee's risk, payers on a device, the network's
-score) are left free: holding them cost more than it gave, see docs/decisions.
+These are facts about a payment. Patterns and scores (the payee's risk, payers on a device, the network's own score) are
+left free: holding them cost more than it gave, see docs/decisions.
 """
 
 from models.catalogue import FEATURE_NAMES
