@@ -3,6 +3,9 @@
 With few frauds a tree finds pockets in which a confirmed fraud or a wrong PIN seems to speak for a payment. No analyst
 would believe the alert that is missing for it, and an attacker could make use of it. XGBoost refuses such splits. An
 unknown value (NaN) is not bound: that a signal is missing may be better or worse than any value of it.
+
+These are facts about a payment. Patterns and scores (the payee's risk, payers on a device, the network's own score) are
+left free: holding them cost more than it gave, see docs/decisions.
 """
 
 from models.catalogue import FEATURE_NAMES
@@ -15,15 +18,9 @@ DIRECTIONS: dict[str, int] = {
     "payee_mule_flag": +1,
     "payee_ffri": +1,
     "mobile_revoked": +1,
-    "network_risk_score": +1,
-    # a shared or manipulated device
-    "payee_risk": +1,
-    "device_payers": +1,
+    # a manipulated device, someone else's hands
     "emulator": +1,
     "rooted": +1,
-    "hardware_changed": +1,
-    "gps_mocked": +1,
-    # someone else's hands
     "screen_shared": +1,
     "failed_pins": +1,
 }
