@@ -132,7 +132,7 @@ def hours(payments: pl.DataFrame) -> str:
             counts = np.bincount(hour, minlength=24)
             axes.stairs(100 * counts / max(counts.sum(), 1), np.arange(25), color=f"C{number}", label=name)
         for start, end in facts.PEAK_HOURS:
-            axes.axvspan(start, end, color="0.9", label="NPCI's peak hours" if start == 10 else None)
+            axes.axvspan(start, end, color="0.93", zorder=0, label="NPCI's peak hours" if start == 10 else None)
         axes.set_xticks(range(0, 25, 3))
         axes.set_xlabel("hour of the day in India")
         axes.set_ylabel("% of payments")

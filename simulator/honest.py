@@ -126,7 +126,7 @@ def any_person(world: World, payer: Ints, rng: np.random.Generator) -> Ints:
     start, size = world.city_start[city], world.city_start[city + 1] - world.city_start[city]
     near = start + (payer - start + 1 + (rng.random(len(payer)) * (size - 1)).astype(np.int64)) % size
     outside = world.payers + world.merchants + rng.integers(0, world.outside, len(payer))
-    return np.where((rng.random(len(payer)) < 0.55) & (near != payer), near, outside)
+    return np.where((rng.random(len(payer)) < 0.55) & (near != payer) & (world.activity[near] > 0), near, outside)
 
 
 def rounded(rupees: Floats, rng: np.random.Generator) -> Floats:

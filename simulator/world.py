@@ -98,9 +98,8 @@ class World:
         """The account of the `rank`-th person this customer pays most; a third are at other banks."""
         near = self._neighbour(payer, rank)
         outside = self.payers + self.merchants + below(self.outside, self.seed, _OUTSIDE, payer, rank)
-        return np.where(
-            (near == payer) | ((rank > 0) & (uniform(self.seed, _FRIEND, payer, rank) < 0.33)), outside, near
-        )
+        unused = (near == payer) | (self.activity[near] == 0)  # a dormant account is not paid either
+        return np.where(unused | ((rank > 0) & (uniform(self.seed, _FRIEND, payer, rank) < 0.33)), outside, near)
 
     def _neighbour(self, payer: Ints, rank: Ints) -> Ints:
         city = self.city[payer]

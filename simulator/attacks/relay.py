@@ -14,7 +14,8 @@ from simulator.attacks.scene import Scene
 from simulator.draft import Draft
 from simulator.habits import usual
 
-_COLLECTING_MINUTES = 150.0
+_COLLECTING_MINUTES = 360.0
+"""How long an account collects before it passes on (assumed: within hours)."""
 _RESTING_MINUTES = (240.0, 1800.0)
 """How long money rests in an account that is adapted in timing."""
 

@@ -1,10 +1,14 @@
 """The paper's rules by hand: each counts one, the amount only breaks ties, what is not known counts nothing."""
 
 import numpy as np
+import polars as pl
 import pytest
 
 from bench.paper_rules import fired, rule_score
 from models.catalogue import FEATURE_NAMES, position
+from models.history import featurise
+from simulator.config import SimulationConfig
+from simulator.simulation import Simulation
 
 QUIET = {"amount_rupees": 500.0, "hour_of_day": 14.0, "device_new": 0.0, "payee_first": 0.0, "payee_mule_flag": 0.0}
 
@@ -54,3 +58,26 @@ def test_what_is_not_known_breaks_no_rule():
     row = np.full(len(FEATURE_NAMES), np.nan, dtype=np.float32)
     row[position("amount_rupees")] = 50_000.0
     assert rule_score(row[None]) == pytest.approx(0.5)
+
+
+def area(values: np.ndarray, fraud: np.ndarray) -> float:
+    """Area under the ROC curve, whichever way the values point; what is not known counts as the median."""
+    known = np.where(np.isnan(values), np.nanmedian(values), values)
+    ranks = pl.Series(known).rank().to_numpy()
+    positives = int(fraud.sum())
+    found = (ranks[fraud].sum() - positives * (positives + 1) / 2) / (positives * (len(fraud) - positives))
+    return float(max(found, 1 - found))
+
+
+def test_the_simulated_world_is_not_easy_for_the_rules_nor_for_any_single_feature():
+    """No more than the paper's rules reached: AUC 0.91, recall 76 % at 3.8 % false positives."""
+    config = SimulationConfig(payments=60_000, payers=2_000, days=60, fraud_rate=0.01, seed=12)
+    slots = list(Simulation(config).history())
+    history = featurise(pl.concat([slot.payments for slot in slots]), pl.concat([slot.labels for slot in slots]))
+    fraud = history.payments["is_fraud"].to_numpy()
+    score = rule_score(history.features)
+    assert area(score, fraud) < 0.91
+    assert np.mean(score[fraud] > np.quantile(score[~fraud], 1 - 0.038)) < 0.76
+    for name, column in zip(FEATURE_NAMES, history.features.T.astype(np.float64), strict=True):
+        if not np.isnan(column).all():
+            assert area(column, fraud) < 0.9, name
