@@ -2,10 +2,14 @@
 
 Contributions and base value add up to the margin. The largest that speak for fraud become reasons, each with the value
 behind it and what is usual: for this customer where a feature says so, otherwise for honest payments at large.
+
+Where the second opinion decided, its margin is explained in the same way; its first reason begins with `UNLIKE`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +19,8 @@ from models.scoring import Scorer
 from schemas.alert import Reason
 
 MAX_REASONS = 5
+UNLIKE = "Unlike honest payments: "
+"""What leads the reasons of the second opinion."""
 LEAST_CONTRIBUTION = 0.05
 """In log-odds: what moves the odds by less than 5 % is no reason."""
 
@@ -29,13 +35,30 @@ class Explanation:
     """Margin of a payment of which nothing is known."""
     margin: float
     reasons: list[Reason]
+    explains: Literal["model", "second_opinion"] = "model"
 
 
-def explain(scorer: Scorer, features: Matrix) -> list[Explanation]:
-    """Explanations of the rows of features (k, 85)."""
+def explain(scorer: Scorer, features: Matrix, by_second: NDArray[np.bool_] | None = None) -> list[Explanation]:
+    """Explanations of the rows of features (k, 85): of the second opinion's margin where `by_second` (k,) is set."""
     if not len(features):
         return []
-    contributions = scorer.contributions(features)
+    if by_second is None or not by_second.any():
+        return _explained(scorer, features, scorer.contributions(features))
+    contributions = np.empty((len(features), features.shape[1] + 1))
+    contributions[~by_second] = scorer.contributions(features[~by_second])
+    contributions[by_second] = scorer.second_contributions(features[by_second])
+    explained = _explained(scorer, features, contributions)
+    return [_unlike(why) if second else why for why, second in zip(explained, by_second.tolist(), strict=True)]
+
+
+def _unlike(why: Explanation) -> Explanation:
+    reasons = list(why.reasons)
+    if reasons:
+        reasons[0] = msgspec.structs.replace(reasons[0], sentence=UNLIKE + reasons[0].sentence)
+    return replace(why, reasons=reasons, explains="second_opinion")
+
+
+def _explained(scorer: Scorer, features: Matrix, contributions: NDArray[np.float64]) -> list[Explanation]:
     margins = contributions.sum(axis=1)
     everyone = np.array([np.nan if value is None else value for value in scorer.bundle.manifest.usual])
     strongest = np.argsort(-contributions[:, :-1], axis=1, kind="stable")[:, :MAX_REASONS]

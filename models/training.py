@@ -11,17 +11,19 @@ Up to T a payment counts as fraud only if its verdict was known by T; a fraud no
 would have on that day. Features carry verdicts of other payments only from when they became known (`models.history`).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models import calibration
-from models.bundle import BAND_NAMES, Band, Manifest, Window, known
+from models import calibration, second_fit
+from models.bundle import BAND_NAMES, SECOND_MODEL, Band, Manifest, Window, known
+from models.calibration import Calibration
 from models.catalogue import FEATURE_NAMES
+from models.contrast import ContrastSettings
 from models.engine import DUPLICATE
 from models.evaluation import Evaluation, evaluate
 from models.forest import Matrix
@@ -61,6 +63,8 @@ class Settings:
     learning_rate: float = 0.15
     subsample: float = 0.8
     early_stopping: bool = True
+    second_opinion: ContrastSettings | None = None
+    """How to learn the second opinion; None: none is learned."""
     seed: int = 7
     threads: int = 0
     """0: all cores."""
@@ -91,6 +95,8 @@ class Trained:
     manifest: Manifest
     model: bytes
     evaluation: Evaluation
+    extra: Mapping[str, bytes] = field(default_factory=dict)
+    """Further files of the bundle: the second opinion's trees, if there is one."""
 
 
 def split(history: History, settings: Settings) -> Split:
@@ -124,7 +130,7 @@ def split(history: History, settings: Settings) -> Split:
 def train(
     history: History, settings: Settings, *, created_at: int, progress: Callable[[int], None] | None = None
 ) -> Trained:
-    """Train on a history; `created_at` in epoch ms; `progress` is called with 1 for every tree."""
+    """Train on a history; `created_at` in epoch ms; `progress` is called with 1 for every tree, of both forests."""
     parts = split(history, settings)
     booster, parameters = _grow(history.features, parts, settings, progress)
     margins = booster.inplace_predict(_rows(history.features, parts.validation), predict_type="margin")
@@ -140,6 +146,7 @@ def train(
         band_starts(bands),
     )
     evaluation = _evaluate(scores, history, parts, measured, alert_score)
+    second = _second(history, parts, settings, booster, calibrated, alert_score, progress)
     manifest = Manifest(
         name=settings.name,
         created_at=created_at,
@@ -157,8 +164,43 @@ def train(
         recall_by_kind=evaluation.recall_by_kind,
         parameters=parameters,
         trees=booster.num_boosted_rounds(),
+        second_opinion=second.about if second else None,
     )
-    return Trained(manifest, bytes(booster.save_raw("ubj")), evaluation)
+    extra = {SECOND_MODEL: second.model} if second else {}
+    return Trained(manifest, bytes(booster.save_raw("ubj")), evaluation, extra)
+
+
+def _second(
+    history: History,
+    parts: Split,
+    settings: Settings,
+    booster: Any,
+    calibrated: Calibration,
+    alert_score: int,
+    progress: Callable[[int], None] | None,
+) -> second_fit.Fitted | None:
+    """The second opinion, beside the model as it alerts; of the test all verdicts count that are known by now."""
+    if settings.second_opinion is None:
+        return None
+
+    def part(rows: NDArray[np.int64], is_fraud: NDArray[np.bool_]) -> second_fit.Part:
+        margins = booster.inplace_predict(_rows(history.features, rows), predict_type="margin")
+        score = calibration.score_of(calibrated.log_odds(margins))
+        return second_fit.Part(rows, is_fraud[rows], score >= alert_score)
+
+    train = second_fit.Part(parts.train, parts.is_known_fraud[parts.train], np.zeros(parts.train.size, np.bool_))
+    validation = part(parts.validation, parts.is_known_fraud)
+    test = part(parts.test, history.payments["is_fraud"].to_numpy()) if parts.test.size else None
+    return second_fit.fit(
+        history.features,
+        train,
+        validation,
+        test,
+        settings.second_opinion,
+        seed=settings.seed,
+        threads=settings.threads,
+        progress=progress,
+    )
 
 
 def score_at(honest: NDArray[np.int16], false_positive_rate: float) -> int:

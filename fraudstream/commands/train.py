@@ -11,6 +11,7 @@ from fraudstream.errors import UserError
 if TYPE_CHECKING:
     from models.bundle import Bundle
     from models.history import History
+    from models.second_opinion import SecondOpinion
     from models.training import Settings, Trained
 
 
@@ -38,6 +39,13 @@ def train(
     learning_rate: Annotated[float, typer.Option(min=1e-4, max=1, help="Weight of each tree.")] = 0.15,
     subsample: Annotated[float, typer.Option(min=0.05, max=1, help="Share of the payments each tree sees.")] = 0.8,
     early_stopping: Annotated[bool, typer.Option(help="Stop growing trees when validation gets no better.")] = True,
+    second_opinion: Annotated[
+        bool, typer.Option(help="Learn a second opinion beside the model, for attacks that it was never shown.")
+    ] = True,
+    second_opinion_fpr: Annotated[
+        float,
+        typer.Option(min=1e-6, max=0.5, help="Share of honest payments that only the second opinion may alert."),
+    ] = 0.001,
     seed: Annotated[int, typer.Option(min=0, help="Same seed and data, same model.")] = 7,
     threads: Annotated[int, typer.Option(min=0, help="Threads; 0: all cores.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle at --out.")] = False,
@@ -48,6 +56,7 @@ def train(
     """
     from fraudstream.times import duration_ms, epoch_ms
     from models.bundle import check_target, write_bundle
+    from models.contrast import ContrastSettings
     from models.training import Settings
 
     check_target(out, overwrite=overwrite)  # before the work, not after
@@ -66,11 +75,12 @@ def train(
         learning_rate=learning_rate,
         subsample=subsample,
         early_stopping=early_stopping,
+        second_opinion=ContrastSettings(false_positive_rate=second_opinion_fpr) if second_opinion else None,
         seed=seed,
         threads=threads,
     )
     trained = _train(_featurise(data, epoch_ms(end) if end else None), settings)
-    _show(write_bundle(out, trained.manifest, trained.model, overwrite=overwrite))
+    _show(write_bundle(out, trained.manifest, trained.model, trained.extra, overwrite=overwrite))
 
 
 def _featurise(data: Path, end_ms: int | None) -> "History":
@@ -87,7 +97,8 @@ def _train(history: "History", settings: "Settings") -> "Trained":
     from fraudstream.progress import progress
     from models.training import train as fit
 
-    with progress("growing trees", settings.trees) as advance:
+    second = settings.second_opinion.trees if settings.second_opinion else 0
+    with progress("growing trees", settings.trees + second) as advance:
         return fit(history, settings, created_at=time.time_ns() // 1_000_000, progress=advance)
 
 
@@ -107,10 +118,25 @@ def _show(bundle: "Bundle") -> None:
         bands.add_row(band.name, str(band.from_score), f"{band.false_positive_rate:.3%}", f"{band.recall:.1%}")
     console = Console(highlight=False)
     console.print(metrics, "", bands, "", sep="\n")
+    if manifest.second_opinion:
+        console.print(_second(manifest.second_opinion), "", sep="\n", soft_wrap=True)
     console.print(
         f"{manifest.trees} trees, measured on {window.payments:,} payments with {window.frauds:,} frauds; alerts from"
         f" score {manifest.alert_score}\n{bundle.path} holds {manifest.name}, sha256 {bundle.sha256}",
         soft_wrap=True,
+    )
+
+
+def _second(about: "SecondOpinion") -> str:
+    """What the second opinion adds, in a sentence."""
+    added = (
+        f", in the test {about.added_recall:.1%} of the frauds for {about.added_false_positive_rate:.3%}"
+        if about.added_recall is not None and about.added_false_positive_rate is not None
+        else ""
+    )
+    return (
+        f"second opinion: {about.trees} trees, alerts from its score {about.alert_score}: beside the model's alerts"
+        f" {about.false_positive_rate:.3%} of the honest payments{added}"
     )
 
 

@@ -30,7 +30,7 @@ def main() -> None:
     created_at = time.time_ns() // 1_000_000
     growing = _counted(talk, "growing trees", 0.5, 1.0, SETTINGS.trees)
     trained = train(history, SETTINGS, created_at=created_at, progress=growing)
-    write_bundle(Path(talk.order["out"]), trained.manifest, trained.model)
+    write_bundle(Path(talk.order["out"]), trained.manifest, trained.model, trained.extra)
 
 
 def _past(world: World, advance: Callable[[int], None]) -> tuple[pl.DataFrame, pl.DataFrame]:
