@@ -77,10 +77,12 @@ class Scorer:
 
     def second_score(self, features: Matrix) -> NDArray[np.int16] | None:
         """The second opinion's scores (n,) of features (n, 85), see `models.second_opinion`; None without one."""
-        about = self.bundle.manifest.second_opinion
-        if self._second is None or about is None:
-            return None
-        return rarity_of(self._second.margin(features), about.ruler)
+        about, margin = self.bundle.manifest.second_opinion, self.second_margin(features)
+        return None if about is None or margin is None else rarity_of(margin, about.ruler)
+
+    def second_margin(self, features: Matrix) -> NDArray[np.float32] | None:
+        """The second opinion's margins (n,) of features (n, 85): finer than scores; None without one."""
+        return None if self._second is None else self._second.margin(features)
 
     def second_contributions(self, features: Matrix) -> NDArray[np.float64]:
         """The same as `contributions`, of the second opinion. Only for a bundle that has one."""
