@@ -127,6 +127,7 @@ def parts(world: World, home: Path) -> Iterator[Part]:
     yield Part("a step of 100, computed", SMALL_STEP, desk.judge, lambda: desk.batch(SMALL_STEP))
     features = np.random.default_rng(1).random((STEP, len(FEATURE_NAMES)), dtype=np.float32)
     yield Part("margins", STEP, lambda _: desk.scorer.score(features))
+    yield Part("the second opinion", STEP, lambda _: desk.scorer.second_score(features))
     yield Part("an explanation", 100, lambda _: desk.scorer.contributions(features[:100]))
     payers = of_tokens(judged.tokens("payer"))
     rows = desk.payers.rows(0, payers)

@@ -36,9 +36,9 @@ class ContrastSettings:
     depth: int = 4
     learning_rate: float = 0.2
     subsample: float = 0.5
-    known_parts: float = 0.8
+    known_parts: float = 0.9
     """Share of the made payments that take parts of known frauds; the others take what is rare."""
-    part_families: tuple[int, int] = (4, 12)
+    part_families: tuple[int, int] = (2, 20)
     """Fewest and most families that come from a known fraud."""
     rare_families: tuple[int, int] = (1, 4)
     """Fewest and most families that come from rare payments."""

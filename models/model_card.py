@@ -10,7 +10,8 @@ DAY_MS = 86_400_000
 
 def model_card(manifest: Manifest) -> str:
     """Markdown. The hashes are left to the manifest, which lists this page's own."""
-    return "\n".join([_about(manifest), _data(manifest), _bands(manifest), _metrics(manifest), _use(manifest)])
+    parts = (_about, _data, _bands, _second_opinion, _metrics, _use)
+    return "\n".join(text for part in parts if (text := part(manifest)))
 
 
 def _about(manifest: Manifest) -> str:
@@ -51,6 +52,27 @@ def _bands(manifest: Manifest) -> str:
     )
 
 
+def _second_opinion(manifest: Manifest) -> str:
+    """What the second opinion is and adds; "" without one."""
+    about = manifest.second_opinion
+    if about is None:
+        return ""
+    parameters = "".join(f"| `{name}` | {value} |\n" for name, value in sorted(about.parameters.items()))
+    added = ""
+    if about.added_recall is not None and about.added_false_positive_rate is not None:
+        added = (
+            f" In the test window it added {about.added_recall:.1%} of the frauds, for"
+            f" {about.added_false_positive_rate:.3%} of the honest payments."
+        )
+    return (
+        f"## Second opinion\n\nFor attacks never seen in training: {about.trees} trees of their own, that tell honest"
+        " payments from honest ones with parts of known attacks, or with what is rare, in them. Its score tells how"
+        " rare a payment is among honest ones: 500 is one in 100, 250 points more are ten times as rare. It alerts from"
+        f" {about.alert_score}: beside the model's alerts {about.false_positive_rate:.3%} of the honest validation"
+        f" payments.{added}\n\n| parameter | value |\n|---|---|\n{parameters}"
+    )
+
+
 def _metrics(manifest: Manifest) -> str:
     rows = "".join(
         f"| {name.replace('_', ' ')} | {'unknown' if value is None else f'{value:.4g}'} |\n"
@@ -64,7 +86,7 @@ def _metrics(manifest: Manifest) -> str:
 
 def _use(manifest: Manifest) -> str:
     return (
-        "## Use\n\nMeant for ranking payments for review, with the reasons of each alert beside it. It knows the"
+        "## Use\n\nMeant for ranking payments for review, with the reasons of each alert beside it. The model knows the"
         " attacks of its training window only. A probability holds at the share of fraud of the validation window;"
         " precision falls in proportion where fraud is rarer. Identifiers are not features.\n"
     )
