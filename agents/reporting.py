@@ -35,6 +35,8 @@ class Judged:
     risk: NDArray[np.void]
     status: NDArray[np.uint8]
     scores: Scores
+    second: NDArray[np.int16] | None
+    """The second opinion's scores; None without one."""
     decisions: Decisions
     challenger_probabilities: Sequence[NDArray[np.float32]]
     decided_at: int
@@ -60,8 +62,11 @@ def alert_record(judged: Judged, i: int, why: Explanation, list_version: str, to
         rule=decider.rule_names[judged.decisions.rule[i]],
         threshold=int(judged.decisions.threshold[i]),
         reasons=why.reasons,
+        explains=why.explains,
         base_value=why.base_value,
         margin=why.margin,
+        second_score=None if judged.second is None else int(judged.second[i]),
+        second_threshold=None if judged.second is None else decider.second_score,
         flags=[name for bit, name in FLAGS if judged.status[i] & bit],
         model=champion.bundle.ref,
         policy_version=decider.version,
@@ -89,6 +94,7 @@ def decision_records(judged: Judged, list_version: str, topic: str) -> Iterator[
                 model=models.champion.bundle.ref,
                 challengers=[challenger.bundle.ref for challenger in models.challengers],
                 threshold=models.decider.alert_score,
+                second_threshold=models.decider.second_score,
                 policy_version=models.decider.version,
                 list_version=list_version,
                 catalogue_hash=CATALOGUE_HASH,
@@ -114,6 +120,7 @@ def _columns(judged: Judged, order: NDArray[np.int64]) -> dict[str, Column]:
         "decided_by": Strings.coded(DECIDED_BY, decisions.decided_by[order]),
         "rule": Strings.coded(judged.models.decider.rule_names, decisions.rule[order]),
         "status": judged.status[order],
+        **({} if judged.second is None else {"second_score": judged.second[order]}),
         **{f"challenger_{k}": values[order] for k, values in enumerate(judged.challenger_probabilities)},
         **{f"risk_{name}": judged.risk[name][order] for name in judged.risk.dtype.names or ()},
     }

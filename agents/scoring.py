@@ -24,6 +24,7 @@ from models.entity_state import entity_keys
 from models.explaining import explain
 from models.keys import as_bytes, of_tokens
 from models.policy import ENTITIES as LISTED
+from models.policy import SECOND_OPINION
 from models.tokens import Tokeniser
 from schemas.codec import Rejected, encode
 from schemas.dead_letter import MAX_PART_BYTES, DeadLetter
@@ -75,7 +76,8 @@ class Scoring:
         risk, hits = self._entities(payments)
         features = compute(payments.rows, self.state.records, rows, risk, status)
         scores = models.champion.score(features)
-        decisions = models.decider.decide(scores.score, features, status, hits)
+        second = models.champion.second_score(features)
+        decisions = models.decider.decide(scores.score, features, status, hits, second)
         flagged = np.flatnonzero(decisions.flagged)
         judged = Judged(
             models=models,
@@ -87,6 +89,7 @@ class Scoring:
             risk=risk,
             status=status,
             scores=scores,
+            second=second,
             decisions=decisions,
             challenger_probabilities=[challenger.score(features).probability for challenger in models.challengers],
             decided_at=self.clock_ms(),
@@ -140,7 +143,8 @@ class Scoring:
         return risk, np.stack([self.lists.hits(as_bytes(keys[name]), times) for name in LISTED], axis=1)
 
     def _alerts(self, outputs: Outputs, judged: Judged, flagged: NDArray[np.int64]) -> None:
-        explanations = explain(judged.models.champion, judged.features[flagged])
+        by_second = judged.decisions.decided_by[flagged] == SECOND_OPINION
+        explanations = explain(judged.models.champion, judged.features[flagged], by_second)
         alerts = [
             alert_record(judged, i, explanation, self.lists.version, self.topics.transactions)
             for i, explanation in zip(flagged.tolist(), explanations, strict=True)

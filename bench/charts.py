@@ -51,6 +51,25 @@ def stages(result: dict[str, Any]) -> str:
     return svg(draw, height=3)
 
 
+def unseen(result: dict[str, Any]) -> str:
+    """Recall on each kind of attack: seen in training, left out of it, left out with the second opinion beside."""
+
+    def draw(axes: Any) -> None:
+        kinds = list(result["by_kind"])
+        rows = [result["by_kind"][kind] for kind in kinds]
+        series = (("seen in training", "seen"), ("left out, model alone", "alone"), ("with the second opinion", "both"))
+        for place, (label, name) in enumerate(series):
+            at = [number + 0.27 * (place - 1) for number in range(len(kinds))]
+            axes.barh(at, [100 * row[name] for row in rows], height=0.25, label=label, color=("0.8", "C0", "C1")[place])
+        axes.set_yticks(range(len(kinds)), [kind.replace("_", " ") for kind in kinds])
+        axes.invert_yaxis()
+        axes.set_xlim(0, 100)
+        axes.set_xlabel(f"recall at {100 * result['settings']['false_positive_rate']:g} % false positives in all, %")
+        axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
+
+    return svg(draw, height=1.5 + 0.4 * len(result["by_kind"]))
+
+
 def latencies(result: dict[str, Any]) -> str:
     """Share of the alerts in each of ten steps a decade, a line for each rate and guarantee."""
 

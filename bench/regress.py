@@ -132,6 +132,7 @@ def parts(world: World, home: Path) -> Iterator[Part]:
     window, offsets, counted = Window(edges), np.arange(STEP), np.zeros(STEP, dtype=np.uint8)
     score = np.zeros(STEP, dtype=np.int16)
     yield Part("counting for drift", STEP, lambda _: window.see(features, score, times, counted, offsets))
+    yield Part("the second opinion", STEP, lambda _: desk.scorer.second_score(features))
     yield Part("an explanation", 100, lambda _: desk.scorer.contributions(features[:100]))
     payers = of_tokens(judged.tokens("payer"))
     rows = desk.payers.rows(0, payers)

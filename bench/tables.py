@@ -355,6 +355,40 @@ def _peers(result: Result) -> Iterator[Table]:
         yield Table("Left out", ["", "why"], skipped)
 
 
+def _unseen(result: Result) -> Iterator[Table]:
+    columns = ("seen", "alone", "both", "deployed")
+    head = [
+        "recall",
+        "frauds",
+        "seen in training",
+        "left out: model alone",
+        "with the second opinion",
+        "at its thresholds",
+    ]
+    rows = [
+        [kind.replace("_", " "), figure(row["frauds"]), *(f"{row[name]:.1%}" for name in columns)]
+        for kind, row in result["by_kind"].items()
+    ]
+    over_kinds = result["over_kinds"]
+    rows += [
+        [f"{which} of the kinds", "", *(f"{over_kinds[name][which]:.1%}" for name in columns)]
+        for which in ("mean", "lowest")
+    ]
+    rate, realised = result["settings"]["false_positive_rate"], result["deployed_false_positive_rate"]
+    yield Table(f"Left-out kinds of attack, recall at {rate:.1%} false positives in all", head, rows)
+    shares = result["over_kinds_by_share"]
+    yield Table(
+        "The same by the second opinion's share of the false positives",
+        ["", *(f"{float(share):.0%}" for share in shares)],
+        [
+            [f"{which} of the kinds", *(f"{each[which]:.1%}" for each in shares.values())]
+            for which in ("mean", "lowest")
+        ],
+    )
+    words = [[which, f"{realised[which]:.2%}"] for which in ("mean", "lowest", "highest")]
+    yield Table(f"False positives at the thresholds that validation set for {rate:.1%}", ["", "share"], words)
+
+
 def _peers_row(named: Result, runs: Sequence[Result], ours: float | None) -> list[str]:
     rate = named.get("rate", {})
     median = rate.get("median")
@@ -489,4 +523,5 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "training": _training,
     "large": _large,
     "robustness": _robustness,
+    "unseen": _unseen,
 }

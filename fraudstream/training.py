@@ -14,6 +14,9 @@ from fraudstream.progress import bars, progress
 from models.bundle import Bundle, Manifest, Spread
 from models.featurising import featurise_to_disk
 from models.history import History, featurise
+from models.model_card import REPORT
+from models.report.report import report_files
+from models.second_opinion import SecondOpinion
 from models.training import Search, Settings, Trained, train
 from models.training.matrix import too_large
 from schemas.history import read_transactions, scan_labels, scan_transactions
@@ -48,6 +51,12 @@ def fit(history: History, settings: Settings, search: Search | None) -> Trained:
         raise
 
 
+def reported(history: History, trained: Trained) -> dict[str, bytes]:
+    """The report's files, with a sign of life: it takes as long as some trees."""
+    with Console(stderr=True).status("drawing the report"):
+        return report_files(history, trained)
+
+
 def show(bundle: Bundle) -> None:
     """Print what a bundle is worth."""
     manifest = bundle.manifest
@@ -55,12 +64,16 @@ def show(bundle: Bundle) -> None:
     console = Console(highlight=False)
     for table in (*_repeated(manifest), _metrics(manifest), _bands(manifest)):
         console.print(table, "", sep="\n")
+    if manifest.second_opinion:
+        console.print(_second(manifest.second_opinion), "", sep="\n", soft_wrap=True)
     console.print(
         f"{manifest.trees} trees, measured on {window.payments:,} payments with {window.frauds:,} frauds; alerts from"
         f" score {manifest.alert_score}{_budget(manifest)}\n"
         f"{bundle.path} holds {manifest.name}, sha256 {bundle.sha256}",
         soft_wrap=True,
     )
+    if REPORT in manifest.files:
+        console.print(f"report: {bundle.path / REPORT}", soft_wrap=True)
 
 
 def _metrics(manifest: Manifest) -> Table:
@@ -104,6 +117,19 @@ def _spreads(title: str, figures: Mapping[str, Spread], *, intervals: bool = Fal
         cells = (name.replace("_", " "), _figure(spread.mean), _figure(spread.sd), interval)
         table.add_row(*cells[: len(heads)])
     return table
+
+
+def _second(about: SecondOpinion) -> str:
+    """What the second opinion adds, in a sentence."""
+    added = (
+        f", in the test {about.added_recall:.1%} of the frauds for {about.added_false_positive_rate:.3%}"
+        if about.added_recall is not None and about.added_false_positive_rate is not None
+        else ""
+    )
+    return (
+        f"second opinion: {about.trees} trees, alerts from its score {about.alert_score}: beside the model's alerts"
+        f" {about.false_positive_rate:.3%} of the honest payments{added}"
+    )
 
 
 def _budget(manifest: Manifest) -> str:

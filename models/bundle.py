@@ -1,9 +1,11 @@
 """A model bundle: a directory with the trees, and a manifest of everything needed to use them.
 
-    model.ubj       XGBoost's trees, UBJSON
-    manifest.json   `Manifest`: training window, calibration, bands, metrics, sha256 of every other file
-    README.md       the model card, written from the manifest
-    drift.json      what payments were like when the model was validated, see `models.drift`
+    model.ubj            XGBoost's trees, UBJSON
+    second_opinion.ubj   the trees of `models.second_opinion`, where the bundle has one
+    manifest.json        `Manifest`: training window, calibration, bands, metrics, sha256 of every other file
+    README.md            the model card, written from the manifest
+    report.html          what the model was measured on, with pictures; see `models.report`
+    drift.json           what payments were like when the model was validated, see `models.drift`
 
 `Bundle.load` verifies the whole directory before XGBoost sees a byte; nothing in it can run code. The sha256 of the
 manifest stands for the bundle: it covers the hashes of the files. Hashes tell damage and mix-ups; they do not tell who
@@ -26,6 +28,7 @@ from msgspec import Meta
 
 from models.calibration import Calibration
 from models.catalogue import CATALOGUE_HASH, FEATURE_NAMES
+from models.second_opinion import SecondOpinion
 from schemas.alert import ModelRef
 from schemas.errors import FraudStreamError
 from schemas.types import EventTime, Name, Score, Sha256
@@ -33,9 +36,11 @@ from schemas.types import EventTime, Name, Score, Sha256
 if TYPE_CHECKING:
     from xgboost import Booster
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 has no second opinion, and is still read."""
 MANIFEST = "manifest.json"
 MODEL = "model.ubj"
+SECOND_MODEL = "second_opinion.ubj"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 30
 MAX_FILES = 64
@@ -129,6 +134,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Figures of models grown from several seeds, of which this one had the median validation loss."""
     search: dict[str, str | int | float | bool] = {}
     """How the parameters were searched for; empty: they were given."""
+    second_opinion: SecondOpinion | None = None
+    """None: the model judges alone."""
     files: dict[str, Sha256] = {}
     """sha256 of every other file of the bundle."""
 
@@ -165,6 +172,8 @@ class Bundle:
         _check_features(manifest, path)
         if MODEL not in manifest.files or len(manifest.files) > MAX_FILES:
             raise _unusable(path, f"its manifest does not list {MODEL}, or more than {MAX_FILES} files")
+        if (manifest.second_opinion is not None) != (SECOND_MODEL in manifest.files):
+            raise _unusable(path, f"its manifest tells of a second opinion, or {SECOND_MODEL} is there, but not both")
         contents = {name: _verified(path, name, digest) for name, digest in manifest.files.items()}
         return cls(path, manifest, hashlib.sha256(raw).hexdigest(), contents[MODEL], contents)
 
@@ -175,20 +184,29 @@ class Bundle:
 
     def booster(self, threads: int = 1) -> "Booster":
         """The trees, ready to predict on `threads` threads. Raises BundleError when they are not as they should be."""
+        return self._booster(MODEL, self.model, self.manifest.trees, threads)
+
+    def second_booster(self, threads: int = 1) -> "Booster | None":
+        """The second opinion's trees in the same way; None where the bundle has none."""
+        if self.manifest.second_opinion is None:
+            return None
+        return self._booster(SECOND_MODEL, self.contents[SECOND_MODEL], self.manifest.second_opinion.trees, threads)
+
+    def _booster(self, file: str, content: bytes, trees: int, threads: int) -> "Booster":
         import xgboost
 
-        if not self.model.startswith(b"{"):  # XGBoost ends the process on an empty model
-            raise _unusable(self.path, f"{MODEL} holds no trees")
+        if not content.startswith(b"{"):  # XGBoost ends the process on an empty model
+            raise _unusable(self.path, f"{file} holds no trees")
         try:
             booster = xgboost.Booster({"nthread": threads})
-            booster.load_model(bytearray(self.model))
+            booster.load_model(bytearray(content))
             booster.set_param({"nthread": threads, "device": "cpu"})
         except (xgboost.core.XGBoostError, ValueError, TypeError) as error:
-            raise _unusable(self.path, f"XGBoost cannot read {MODEL}") from error
+            raise _unusable(self.path, f"XGBoost cannot read {file}") from error
         if booster.num_features() != len(FEATURE_NAMES) or tuple(booster.feature_names or ()) != FEATURE_NAMES:
-            raise _unusable(self.path, "its trees use other features than its manifest says")
-        if booster.num_boosted_rounds() != self.manifest.trees:
-            raise _unusable(self.path, "its trees are not as many as its manifest says")
+            raise _unusable(self.path, f"the trees of {file} use other features than its manifest says")
+        if booster.num_boosted_rounds() != trees:
+            raise _unusable(self.path, f"the trees of {file} are not as many as its manifest says")
         return booster
 
 
@@ -212,7 +230,9 @@ def write_bundle(
         for name, content in contents.items():
             _write(fresh / name, content)
         fresh.chmod(0o755)
-        Bundle.load(fresh).booster()
+        written = Bundle.load(fresh)
+        written.booster()
+        written.second_booster()
         _move_into_place(fresh, path)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)

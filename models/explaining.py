@@ -2,11 +2,15 @@
 
 Contributions and base value add up to the margin. The largest that speak for fraud become reasons, each with the value
 behind it and what is usual: for this customer where a feature says so, otherwise for honest payments at large.
+
+Where the second opinion decided, its margin is explained in the same way; its first reason begins with `UNLIKE`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +20,8 @@ from models.scoring import Scorer
 from schemas.alert import Reason
 
 MAX_REASONS = 5
+UNLIKE = "Unlike honest payments: "
+"""What leads the reasons of the second opinion."""
 LEAST_CONTRIBUTION = 0.05
 """In log-odds: what moves the odds by less than 5 % is no reason."""
 
@@ -30,13 +36,27 @@ class Explanation:
     """Margin of a payment of which nothing is known."""
     margin: float
     reasons: list[Reason]
+    explains: Literal["model", "second_opinion"] = "model"
 
 
-def explain(scorer: Scorer, features: Matrix) -> list[Explanation]:
-    """Explanations of the rows of features (k, 85)."""
+def explain(scorer: Scorer, features: Matrix, by_second: NDArray[np.bool_] | None = None) -> list[Explanation]:
+    """Explanations of the rows of features (k, 85): of the second opinion's margin where `by_second` (k,) is set."""
     if not len(features):
         return []
-    return explain_contributions(features, scorer.contributions(features), scorer.bundle.manifest.usual)
+    contributions = np.empty((len(features), features.shape[1] + 1))
+    second = np.zeros(len(features), dtype=np.bool_) if by_second is None else by_second
+    contributions[~second] = scorer.contributions(features[~second])
+    if second.any():
+        contributions[second] = scorer.second_contributions(features[second])
+    explained = explain_contributions(features, contributions, scorer.bundle.manifest.usual)
+    return [_unlike(why) if of_second else why for why, of_second in zip(explained, second.tolist(), strict=True)]
+
+
+def _unlike(why: Explanation) -> Explanation:
+    reasons = list(why.reasons)
+    if reasons:
+        reasons[0] = msgspec.structs.replace(reasons[0], sentence=UNLIKE + reasons[0].sentence)
+    return replace(why, reasons=reasons, explains="second_opinion")
 
 
 def explain_contributions(

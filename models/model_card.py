@@ -29,7 +29,7 @@ def model_card(manifest: Manifest, files: Collection[str] = ()) -> str:
     """Markdown; `files` are those beside the trees. The hashes are left to the manifest, which lists this page's."""
     held: dict[str, Any] = msgspec.to_builtins(manifest)
     sections = [_about(manifest), _use(), _data(manifest), _features(manifest, held), _bands(manifest)]
-    sections += [_metrics(manifest), _limits(manifest), _fairness(), _opinion(held), _files(files)]
+    sections += [_metrics(manifest), _limits(manifest), _fairness(), _second_opinion(manifest), _files(files)]
     return "\n".join(section for section in sections if section)
 
 
@@ -97,6 +97,27 @@ def _bands(manifest: Manifest) -> str:
     )
 
 
+def _second_opinion(manifest: Manifest) -> str:
+    """What the second opinion is and adds; "" without one."""
+    about = manifest.second_opinion
+    if about is None:
+        return ""
+    parameters = "".join(f"| `{name}` | {value} |\n" for name, value in sorted(about.parameters.items()))
+    added = ""
+    if about.added_recall is not None and about.added_false_positive_rate is not None:
+        added = (
+            f" In the test window it added {about.added_recall:.1%} of the frauds, for"
+            f" {about.added_false_positive_rate:.3%} of the honest payments."
+        )
+    return (
+        f"## Second opinion\n\nFor attacks never seen in training: {about.trees} trees of their own, that tell honest"
+        " payments from honest ones with parts of known attacks, or with what is rare, in them. Its score tells how"
+        " rare a payment is among honest ones: 500 is one in 100, 250 points more are ten times as rare. It alerts from"
+        f" {about.alert_score}: beside the model's alerts {about.false_positive_rate:.3%} of the honest validation"
+        f" payments.{added}\n\n| parameter | value |\n|---|---|\n{parameters}"
+    )
+
+
 def _metrics(manifest: Manifest) -> str:
     rows = "".join(
         f"| {name.replace('_', ' ')} | {'unknown' if value is None else f'{value:.4g}'} |\n"
@@ -137,20 +158,6 @@ def _fairness() -> str:
         " lives, a night shift with an occupation. Rhythm and place are therefore compared with the customer's own"
         " past first. The report shows recall and wrong alerts for slow typists, by amount, hour, length of the"
         " relation and missing telemetry; look there before approving, and again when complaints come from one group.\n"
-    )
-
-
-def _opinion(held: Mapping[str, Any]) -> str:
-    opinion = held.get("second_opinion")
-    if not opinion:
-        return ""
-    added = opinion.get("added_recall")
-    return (
-        "## Second opinion\n\n"
-        "Beside the model stands a score learned without verdicts: how unlike any honest payment a payment is. It"
-        f" flags from {opinion['alert_score']}, within a budget of its own: {opinion['false_positive_rate']:.3%} of the"
-        " honest validation payments that the model does not flag."
-        + (f" On the test window it added {added:.1%} of the frauds.\n" if added is not None else "\n")
     )
 
 

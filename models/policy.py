@@ -10,12 +10,16 @@ The first line that holds decides:
     5. rules          flagged
     6. model          flagged from the alert threshold; decided by the model
     7. watch list     flagged from the lower watch threshold; decided by the list
+    8. second opinion flagged from its own threshold, where the bundle has one and the policy wants it; decided by the
+                      second opinion (`models.second_opinion`)
 
 A payment keeps its model score whatever decides. A policy is frozen and known by the hash of its content. It is
 written as TOML, every key optional:
 
     alert_score = 640                  # the bundle's alert threshold, if left out
     watch_score = 560                  # where the bundle's band `elevated` begins, if left out
+    second_opinion = false             # it flags nothing; its scores are still recorded. true, if left out
+    second_opinion_score = 800         # the bundle's threshold of the second opinion, if left out
     [[rules]]                          # replaces the default rules
     name = "mule_registry"
     when = [{feature = "payee_mule_flag", at_least = 1}, {feature = "amount_rupees", at_least = 2000}]
@@ -44,8 +48,8 @@ BLOCK, ALLOW, WATCH = 1, 2, 4
 LISTS = ((BLOCK, "block"), (ALLOW, "allow"), (WATCH, "watch"))
 ENTITIES = ("payer", "payee", "device", "sim")
 """Columns of `hits`."""
-DECIDED_BY: tuple[DecidedBy, ...] = ("model", "list", "rule")
-MODEL, LIST, RULE = range(3)
+DECIDED_BY: tuple[DecidedBy, ...] = ("model", "list", "rule", "second_opinion")
+MODEL, LIST, RULE, SECOND_OPINION = range(4)
 MAX_RULES = 200
 MAX_POLICY_BYTES = 1 << 20
 
@@ -103,6 +107,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Score from which the model flags; None: the bundle's."""
     watch_score: Score | None = None
     """The same for payments of an entity on the watch list; None: where the bundle's band `elevated` begins."""
+    second_opinion: bool = True
+    """Whether the second opinion flags; without one in the bundle it does not."""
+    second_opinion_score: Score | None = None
+    """Second opinion's score from which it flags; None: the bundle's."""
     rules: Annotated[tuple[Rule, ...], Meta(max_length=MAX_RULES)] = DEFAULT_RULES
 
     def __post_init__(self) -> None:
@@ -140,7 +148,7 @@ class Decisions:
     decided_by: Codes
     """Index into `DECIDED_BY`."""
     rule: Codes
-    """Index into the decider's `rule_names`: the list or rule that decided; 0, None, for the model."""
+    """Index into the decider's `rule_names`: the list or rule that decided; 0, None, for the models."""
     threshold: NDArray[np.int16]
     """Score from which the model would flag this payment."""
 
@@ -154,23 +162,38 @@ class Decider:
         alert, elevated = policy.alert_score, manifest.bands[1].from_score
         self.alert_score = manifest.alert_score if alert is None else alert
         self.watch_score = min(self.alert_score, elevated if policy.watch_score is None else policy.watch_score)
+        self.second_score = _second_score(policy, manifest)
+        """Second opinion's score from which it flags; None: it does not."""
         lists = [f"{name}:{entity}" for _, name in LISTS for entity in ENTITIES]
         self.rule_names: tuple[str | None, ...] = (None, *lists, *(rule.name for rule in policy.rules))
 
-    def decide(self, score: NDArray[np.int16], features: Matrix, status: Codes, hits: Codes | None = None) -> Decisions:
-        """Decide n payments: score (n,), features (n, 85), the engine's status (n,), list bits `hits` (n, 4) or None.
+    def decide(
+        self,
+        score: NDArray[np.int16],
+        features: Matrix,
+        status: Codes,
+        hits: Codes | None = None,
+        second: NDArray[np.int16] | None = None,
+    ) -> Decisions:
+        """Decide n payments: score (n,), features (n, 85), the engine's status (n,), list bits `hits` (n, 4) or None,
+        the second opinion's score (n,) or None.
 
         A column of `hits` stands for an entity of `ENTITIES`; bits are BLOCK, ALLOW and WATCH.
         """
         n = score.size
         threshold = np.full(n, self.alert_score, dtype=np.int16)
-        decisions = Decisions(score >= threshold, np.zeros(n, np.uint8), np.zeros(n, np.uint8), threshold)
+        by_model = score >= threshold
+        decisions = Decisions(by_model.copy(), np.zeros(n, np.uint8), np.zeros(n, np.uint8), threshold)
         listed = hits if hits is not None and hits.any() else None
         # From the weakest to the strongest: what comes later has the last word.
+        if second is not None and self.second_score is not None:
+            unlike = ~by_model & (second >= self.second_score)
+            decisions.flagged[unlike] = True
+            decisions.decided_by[unlike] = SECOND_OPINION
         if listed is not None:
             watched = _on(listed, WATCH)
             threshold[watched] = self.watch_score
-            self._list(decisions, listed, WATCH, watched & ~decisions.flagged & (score >= self.watch_score), True)
+            self._list(decisions, listed, WATCH, watched & ~by_model & (score >= self.watch_score), True)
         self._rules(decisions, features, status, firm=False)
         if listed is not None:
             self._list(decisions, listed, ALLOW, _on(listed, ALLOW), False)
@@ -196,6 +219,13 @@ class Decider:
                 decisions.flagged[where] = True
                 decisions.decided_by[where] = RULE
                 decisions.rule[where] = 1 + len(LISTS) * len(ENTITIES) + i
+
+
+def _second_score(policy: Policy, manifest: Manifest) -> int | None:
+    if manifest.second_opinion is None or not policy.second_opinion:
+        return None
+    own = policy.second_opinion_score
+    return manifest.second_opinion.alert_score if own is None else own
 
 
 def _on(hits: Codes, bit: int) -> NDArray[np.bool_]:

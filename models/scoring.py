@@ -6,6 +6,7 @@ no more a payment than a large one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,10 @@ from models.bundle import Band, Bundle, BundleError
 from models.calibration import Calibration, probability_of, score_of
 from models.drift import reference_of
 from models.forest import Forest, Matrix
+from models.second_opinion import score_of as rarity_of
+
+if TYPE_CHECKING:
+    from xgboost import Booster
 
 PROBES = 64
 """Payments made of the trees' own thresholds, on which compiled trees have to agree with XGBoost."""
@@ -59,7 +64,9 @@ class Scorer:
         self.bands: tuple[str, ...] = tuple(band.name for band in bundle.manifest.bands)
         self.reference = reference_of(bundle)
         """What payments were like at its validation; None for a bundle that does not say."""
-        self._forest = _compiled_forest(bundle)
+        self._forest = _compiled_forest(bundle, bundle.booster())
+        second = bundle.second_booster()
+        self._second = None if second is None else _compiled_forest(bundle, second)
         self._calibration = bundle.manifest.calibration
         self._band_starts = band_starts(bundle.manifest.bands)
 
@@ -71,10 +78,23 @@ class Scorer:
         """SHAP contributions (k, 86) to the margins of features (k, 85); the last column is the base value."""
         return self._forest.contributions(features)
 
+    def second_score(self, features: Matrix) -> NDArray[np.int16] | None:
+        """The second opinion's scores (n,) of features (n, 85), see `models.second_opinion`; None without one."""
+        about, margin = self.bundle.manifest.second_opinion, self.second_margin(features)
+        return None if about is None or margin is None else rarity_of(margin, about.ruler)
 
-def _compiled_forest(bundle: Bundle) -> Forest:
-    """The bundle's trees, compiled and compared with XGBoost's own predictions where they branch."""
-    booster = bundle.booster()
+    def second_margin(self, features: Matrix) -> NDArray[np.float32] | None:
+        """The second opinion's margins (n,) of features (n, 85): finer than scores; None without one."""
+        return None if self._second is None else self._second.margin(features)
+
+    def second_contributions(self, features: Matrix) -> NDArray[np.float64]:
+        """The same as `contributions`, of the second opinion. Only for a bundle that has one."""
+        assert self._second is not None, "without a second opinion nothing is decided by it"
+        return self._second.contributions(features)
+
+
+def _compiled_forest(bundle: Bundle, booster: "Booster") -> Forest:
+    """Trees of a bundle, compiled and compared with XGBoost's own predictions where they branch."""
     try:
         forest = Forest.of(booster)
     except ValueError as error:

@@ -87,17 +87,23 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     band: Name
     """Score band of the bundle."""
     decided_by: DecidedBy
-    """What decided: a list, a rule or the model."""
+    """What decided: a list, a rule, the model or the second opinion."""
     rule: Text | None = None
-    """Name of the list or rule that decided; null when the model did."""
+    """Name of the list or rule that decided; null when a model did."""
     threshold: Score
     """Score from which the model flags."""
     reasons: list[Reason]
     """Largest positive contributions first."""
+    explains: Literal["model", "second_opinion"] = "model"
+    """Whose margin the reasons explain: the second opinion's where it decided, else the model's."""
     base_value: float
     """SHAP base value: base plus all contributions is the margin."""
     margin: float
-    """The model's raw output (log-odds)."""
+    """Raw output (log-odds) of what is explained."""
+    second_score: Score | None = None
+    """The second opinion's score: how unlike any honest payment this one is; null without one."""
+    second_threshold: Score | None = None
+    """Score from which the second opinion flags; null where it does not."""
     flags: list[Name]
     """What was odd about the record: duplicate, id_conflict, late, clamped, …"""
     model: ModelRef

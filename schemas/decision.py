@@ -22,7 +22,8 @@ from schemas.arrow_stream import Column, write_stream
 from schemas.errors import DecodeError
 from schemas.types import EventTime, Name, Offset, Partition, Score, Sha256, Topic
 
-VERSION = 1
+VERSION = 2
+"""1 has neither the column second_score nor second_threshold, and is still read."""
 MAX_ROWS = 4096
 """Rows to put into one record: even when nothing compresses, they stay below a broker's default 1 MiB."""
 
@@ -39,11 +40,12 @@ COLUMNS: dict[str, pl.DataType] = {
     "score": pl.Int16(),  # 0 to 1000
     "band": pl.String(),
     "flagged": pl.Boolean(),
-    "decided_by": pl.String(),  # list, rule or model
-    "rule": pl.String(),  # the list or rule that decided; null for the model
+    "decided_by": pl.String(),  # list, rule, model or second_opinion
+    "rule": pl.String(),  # the list or rule that decided; null for the models
     "status": pl.UInt8(),  # status bits of the engine
+    "second_score": pl.Int16(),  # 0 to 1000, of the second opinion; absent without one
 }
-OPTIONAL = frozenset({"rule"})
+OPTIONAL = frozenset({"rule", "second_score"})
 EXTRA_PREFIXES = ("challenger_", "risk_")
 """Further Float32 columns: challenger_0 … the probabilities of the challengers in the metadata's order,
 risk_… the entity-risk values that were used (NaN: unknown)."""
@@ -87,6 +89,8 @@ class DecisionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Models scoring in shadow, in the order of the challenger columns."""
     threshold: Score
     """Score from which the model flags."""
+    second_threshold: Score | None = None
+    """Score from which the second opinion flags; null where it does not."""
     policy_version: Name
     """Version of the decision policy."""
     list_version: Name

@@ -33,4 +33,4 @@ Sum = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 EntityKind = Literal["account", "device", "sim"]
 ENTITY_KINDS: tuple[EntityKind, ...] = ("account", "device", "sim")
 """Numbered from 1 where bytes are short: account 1, device 2, sim 3."""
-DecidedBy = Literal["list", "rule", "model"]
+DecidedBy = Literal["list", "rule", "model", "second_opinion"]

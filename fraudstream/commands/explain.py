@@ -123,7 +123,8 @@ def _print(console: "Console", finding: "Finding") -> None:
         table.add_row(name, Text(text))
     console.print(table)
     if finding.alert is not None and finding.alert.reasons:
-        console.print(Text("Why", style="bold"))
+        why = "Why the second opinion found it unusual" if finding.alert.explains == "second_opinion" else "Why"
+        console.print(Text(why, style="bold"))
         for reason in finding.alert.reasons:
             console.print(Text(f"  {reason.sentence}  ({reason.feature}, {reason.contribution:+.2f})"))
     elif row["flagged"] and finding.alert is None:
@@ -133,8 +134,23 @@ def _print(console: "Console", finding: "Finding") -> None:
 def _verdict(finding: "Finding") -> str:
     row = finding.row
     what = "was flagged" if row["flagged"] else "was not flagged"
-    by = f"the {row['decided_by']}" + (f" {rule}" if (rule := _rule(finding)) else "")
+    by = f"the {_decider(row)}" + (f" {rule}" if (rule := _rule(finding)) else "")
     return f"Payment {row['transaction_id']} {what}: decided by {by}, score {row['score']} of 1000, band {row['band']}"
+
+
+def _decider(row: dict[str, Any]) -> str:
+    return str(row["decided_by"]).replace("_", " ")
+
+
+def _second(finding: "Finding") -> list[tuple[str, str]]:
+    """What the second opinion said, where there was one."""
+    score, threshold = finding.row.get("second_score"), finding.meta.second_threshold
+    if score is None:
+        return []
+    if threshold is None:
+        return [("second opinion", f"{score} of 1000; the policy does not let it flag")]
+    compared = "at or above" if score >= threshold else "below"
+    return [("second opinion", f"{score} of 1000, {compared} its threshold {threshold}")]
 
 
 def _rule(finding: "Finding") -> str | None:
@@ -153,7 +169,8 @@ def _facts(finding: "Finding") -> list[tuple[str, str]]:
         ("payer", f"{row['payer_token']} (token)"),
         ("probability", f"{row['probability']:.6f}"),
         ("score", f"{row['score']}, {compared} the threshold {meta.threshold}; band {row['band']}"),
-        ("decided by", row["decided_by"] + (f": {rule}" if (rule := _rule(finding)) else "")),
+        *_second(finding),
+        ("decided by", _decider(row) + (f": {rule}" if (rule := _rule(finding)) else "")),
         ("model", f"{meta.model.name}, sha256 {meta.model.sha256}"),
         ("policy", f"version {meta.policy_version}"),
         ("lists", f"version {meta.list_version}"),

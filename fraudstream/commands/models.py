@@ -99,6 +99,7 @@ def verify(
 
     loaded = Bundle.load(bundle)
     loaded.booster()
+    loaded.second_booster()
     if sha256 is not None and (len(sha256) < 16 or not loaded.sha256.startswith(sha256.lower())):
         raise UserError(
             f"the bundle {bundle} is whole, but another one: its sha256 is {loaded.sha256}",

@@ -67,6 +67,14 @@ def train(
         typer.Option(metavar="NAME=VALUE", help="Another parameter of XGBoost, as min_child_weight=5; repeatable."),
     ] = None,
     early_stopping: Annotated[bool, typer.Option(help="Stop growing trees when validation gets no better.")] = True,
+    second_opinion: Annotated[
+        bool, typer.Option(help="Learn a second opinion beside the model, for attacks that it was never shown.")
+    ] = True,
+    second_opinion_fpr: Annotated[
+        float,
+        typer.Option(min=1e-6, max=0.5, help="Share of honest payments that only the second opinion may alert."),
+    ] = 0.001,
+    report: Annotated[bool, typer.Option(help="Put a report with pictures into the bundle: report.html.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Same seed and data, same model.")] = 7,
     threads: Annotated[int, typer.Option(min=0, help="Threads; 0: all cores.")] = 0,
     device: Annotated[
@@ -86,8 +94,10 @@ def train(
     loses nothing: the same command goes on with the search.
     """
     from fraudstream.times import duration_ms, epoch_ms
-    from fraudstream.training import fit, history_of, show
+    from fraudstream.training import fit, history_of, reported, show
     from models.bundle import check_target, write_bundle
+    from models.contrast import ContrastSettings
+    from models.report import drawing
     from models.training import Search
     from models.training.device import chosen_device
 
@@ -112,6 +122,7 @@ def train(
         imbalance=imbalance,
         folds=folds,
         seeds=seeds,
+        second_opinion=ContrastSettings(false_positive_rate=second_opinion_fpr) if second_opinion else None,
         seed=seed,
         threads=threads,
         device=device,
@@ -119,12 +130,15 @@ def train(
         scratch=out.parent,
         **_parameters(param or []),
     )
+    if report:
+        drawing.require()
     if device == "cuda":
         chosen_device(device, external=bool(external_memory))
     search = Search(trials, study or out.with_name(f"{out.name}.study")) if trials else None
     with history_of(data, epoch_ms(end) if end else None, settings) as history:
         trained = fit(history, settings, search)
-        bundle = write_bundle(out, trained.manifest, trained.model, trained.extra, overwrite=overwrite)
+        extra = {**trained.extra, **(reported(history, trained) if report else {})}
+        bundle = write_bundle(out, trained.manifest, trained.model, extra, overwrite=overwrite)
     show(bundle)
 
 

@@ -48,8 +48,8 @@ class Figures:
 
 
 def label_of(alert: Alert) -> str:
-    """The band, where the model decided; a list or a rule may flag any score."""
-    return alert.band if alert.decided_by == "model" else f"by {alert.decided_by}"
+    """The band, where the model decided; a list, a rule or the second opinion may flag any score."""
+    return alert.band if alert.decided_by == "model" else f"by {alert.decided_by.replace('_', ' ')}"
 
 
 class Ledger:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from models import drift
-from models.bundle import Manifest, Spread, known
+from models.bundle import SECOND_MODEL, Manifest, Spread, known
 from models.evaluation import Evaluation
 from models.forest import Matrix
 from models.history import History
@@ -21,6 +21,7 @@ from models.training.folds import best_treatment, compared, folds_of, measured
 from models.training.imbalance import treated
 from models.training.judging import Judgement, judge, median_of, window_of
 from models.training.matrix import Rows, rows_of, too_large
+from models.training.second import second_opinion
 from models.training.settings import Settings, Treatment
 from models.training.splitting import Split, split
 from models.training.spread import spread_of
@@ -70,12 +71,15 @@ def train(
         settings = replace(settings, external_memory=too_large(len(history)))
     treatment, comparison = _treatment(history, settings, begin)
     settings, searched, out_of_fold = _on_folds(history, settings, treatment, begin, search)
-    advance = progress or begin("growing trees", settings.trees * settings.seeds)
+    second_trees = settings.second_opinion.trees if settings.second_opinion else 0
+    advance = progress or begin("growing trees", settings.trees * settings.seeds + second_trees)
     models = _grown(history, settings, parts, treatment, lambda: advance(1))
     kept = median_of(models)
     seed = settings.seed + models.index(kept)
+    second = second_opinion(history, parts, kept, settings, lambda: advance(1))
     manifest = msgspec.structs.replace(
         _manifest(history, parts, kept, replace(settings, seed=seed), created_at),
+        second_opinion=second.about if second else None,
         imbalance=treatment,
         imbalance_compared=comparison,
         out_of_fold=out_of_fold,
@@ -84,6 +88,8 @@ def train(
     )
     model = bytes(kept.booster.save_raw("ubj"))
     extra = {drift.FILE: drift.encode(_reference(history, parts, kept))}
+    if second:
+        extra[SECOND_MODEL] = second.model
     return Trained(manifest, model, kept.evaluation, kept.scores, kept.rows, parts, kept.booster, extra)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from models.contrast import ContrastSettings
 from models.training.budget import DAY_MS, Budget
 
 Imbalance = Literal["none", "weights", "smote", "auto"]
@@ -43,6 +44,8 @@ class Settings:
     max_delta_step: float = 0.0
     scale_pos_weight: float = 1.0
     early_stopping: bool = True
+    second_opinion: ContrastSettings | None = None
+    """How to learn the second opinion; None: none is learned."""
     constraints: bool = True
     """Hold risk monotone in the features where the domain demands it, see `models.training.constraints`."""
     imbalance: Imbalance = "none"

@@ -13,13 +13,14 @@ from agents.champion import Models
 from agents.scoring import Scoring
 from agents.tables import ListTable, RiskTable
 from models.bundle import Bundle, write_bundle
+from models.contrast import ContrastSettings
 from models.history import featurise
 from models.keys import as_bytes
 from models.payer_state import PAYER_CODEC
 from models.policy import Decider, Policy
 from models.scoring import Scorer
 from models.tokens import Tokeniser
-from models.training import Settings, train
+from models.training import Settings, Trained, train
 from schemas.alert import Alert
 from schemas.codec import decode_alert, encode
 from schemas.decision import DecisionMeta, decode_decisions
@@ -46,12 +47,16 @@ TOKENISER = Tokeniser(b"k" * 32)
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Trained on 12,000 simulated payments through the same engine."""
+    trained = small(Settings(name="small", trees=40, threads=1))
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "small", trained.manifest, trained.model, trained.extra)
+
+
+def small(settings: Settings) -> Trained:
+    """A model of 12,000 simulated payments."""
     slots = list(Simulation(SimulationConfig(payments=12_000, payers=600, fraud_rate=0.04, days=15, seed=11)).history())
     payments = pl.concat([slot.payments for slot in slots])
     labels = pl.concat([slot.labels for slot in slots])
-    history = featurise(payments, labels, tokeniser=TOKENISER)
-    trained = train(history, Settings(name="small", trees=40, threads=1), created_at=NOON_IN_INDIA)
-    return write_bundle(tmp_path_factory.mktemp("bundles") / "small", trained.manifest, trained.model, trained.extra)
+    return train(featurise(payments, labels, tokeniser=TOKENISER), settings, created_at=NOON_IN_INDIA)
 
 
 @pytest.fixture(scope="session")
@@ -172,18 +177,20 @@ class Desk:
 
 @pytest.fixture
 def make_desk(scorer: Scorer, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
-    """`make_desk(alert_score=NOBODY, policy=…, challengers=…)`: with two partitions of state open."""
+    """`make_desk(alert_score=NOBODY, champion=…, policy=…, challengers=…)`: with two partitions of state open."""
     desks: list[Desk] = []
 
-    def make(alert_score: int = NOBODY, challengers: Sequence[Scorer] = (), **policy: Any) -> Desk:
+    def make(
+        alert_score: int = NOBODY, challengers: Sequence[Scorer] = (), champion: Scorer = scorer, **policy: Any
+    ) -> Desk:
         home = tmp_path / f"desk-{len(desks)}"
         settings = StateSettings(home, arena_rows=2_000, write_buffer_bytes=1 << 20, block_cache_bytes=1 << 20)
         state = KeyedState(PAYER_CODEC, home / "scoring", settings)
         for partition in (0, 1):
             state.open(partition)
         risk, lists = RiskTable(home / "risk", TOPIC_ID, settings), ListTable()
-        decider = Decider(Policy(alert_score=alert_score, **policy), scorer.bundle.manifest)
-        models = Models(scorer, tuple(challengers), decider)
+        decider = Decider(Policy(alert_score=alert_score, **policy), champion.bundle.manifest)
+        models = Models(champion, tuple(challengers), decider)
         scoring = Scoring(
             state=state,
             tokeniser=TOKENISER,
@@ -208,3 +215,12 @@ def make_desk(scorer: Scorer, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
 def desk(make_desk: Callable[..., Desk]) -> Desk:
     """Its model flags as good as nothing; lists and rules do."""
     return make_desk()
+
+
+@pytest.fixture(scope="session")
+def second_scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
+    """The same small model with a second opinion beside it."""
+    opinion = ContrastSettings(payments=4_000, trees=20, false_positive_rate=0.01)
+    trained = small(Settings(name="second", trees=40, threads=1, second_opinion=opinion))
+    path = tmp_path_factory.mktemp("bundles") / "second"
+    return Scorer(write_bundle(path, trained.manifest, trained.model, trained.extra))

@@ -7,6 +7,7 @@ import pytest
 
 from models.catalogue import CATALOGUE_HASH, FEATURE_NAMES
 from models.engine import DUPLICATE, REDO
+from models.explaining import UNLIKE
 from models.fingerprint import fingerprints
 from models.payer_state import PAYER, PAYER_CODEC
 from schemas.codec import encode
@@ -154,6 +155,47 @@ def test_decisions_hold_the_challengers_and_the_risk_that_was_used(make_desk, pa
     assert rows["challenger_0"].to_list() == rows["probability"].to_list() == rows["challenger_1"].to_list()
     assert rows["risk_payee_risk"].to_list()[0] == pytest.approx(0.9)
     assert np.isnan(rows["risk_payee_risk"][1])
+
+
+def test_the_second_opinion_flags_what_the_model_leaves_with_reasons_of_its_own(make_desk, payment, second_scorer):
+    desk = make_desk(champion=second_scorer, second_opinion_score=0)
+    step = desk.judge(payment(), payment(10))
+    first, _ = step.alerts
+    assert (first.decided_by, first.rule, first.explains) == ("second_opinion", None, "second_opinion")
+    assert (first.score < first.threshold, first.second_threshold) == (True, 0)
+    assert first.reasons[0].sentence.startswith(UNLIKE)
+    assert step.rows["second_score"].to_list() == [alert.second_score for alert in step.alerts]
+    assert step.rows["decided_by"].to_list() == ["second_opinion"] * 2
+    assert [meta.second_threshold for meta, _ in step.decisions] == [0]
+    assert step.outputs.alerts == [(alert.band, "second_opinion") for alert in step.alerts]
+
+
+def test_the_model_and_an_allow_list_go_before_the_second_opinion(make_desk, payment, second_scorer, token):
+    both = make_desk(alert_score=EVERYBODY, champion=second_scorer, second_opinion_score=0)
+    (alert,) = both.judge(payment()).alerts
+    assert (alert.decided_by, alert.explains, alert.second_threshold) == ("model", "model", 0)
+    desk = make_desk(champion=second_scorer, second_opinion_score=0)
+    desk.put_on_list("allow", "account", token("ravi@bank"))
+    assert desk.judge(payment()).alerts == []
+
+
+def test_a_silenced_second_opinion_is_still_recorded(make_desk, payment, second_scorer):
+    step = make_desk(champion=second_scorer, second_opinion=False, second_opinion_score=0).judge(payment())
+    assert step.alerts == []
+    assert step.rows["second_score"].null_count() == 0
+    assert step.decisions[0][0].second_threshold is None
+
+
+def test_without_a_second_opinion_nothing_is_said_of_one(make_desk, payment):
+    step = make_desk(alert_score=EVERYBODY).judge(payment())
+    assert "second_score" not in step.rows.columns
+    assert (step.alerts[0].second_score, step.alerts[0].second_threshold) == (None, None)
+
+
+def test_a_challengers_second_opinion_has_no_say(make_desk, payment, second_scorer):
+    step = make_desk(challengers=[second_scorer], second_opinion_score=0).judge(payment())
+    assert step.alerts == []
+    assert "second_score" not in step.rows.columns
 
 
 def test_what_is_decided_does_not_depend_on_the_batches(make_desk, payment):

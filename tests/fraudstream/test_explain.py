@@ -4,6 +4,7 @@ import json
 import uuid
 from typing import NamedTuple
 
+import msgspec
 import polars as pl
 import pytest
 from confluent_kafka import Producer
@@ -26,6 +27,7 @@ META = DecisionMeta(
     model=MODEL,
     challengers=[ModelRef(name="candidate", sha256="d" * 64)],
     threshold=700,
+    second_threshold=760,
     policy_version="policy-3",
     list_version="lists-17",
     catalogue_hash="e" * 64,
@@ -45,10 +47,11 @@ def decisions() -> pl.DataFrame:
             "probability": [0.01 * n for n in numbers],
             "score": [912 if n == 42 else n for n in numbers],
             "band": ["severe" if n == 42 else "low" for n in numbers],
-            "flagged": [n in (42, 43) for n in numbers],
-            "decided_by": ["list" if n == 43 else "model" for n in numbers],
+            "flagged": [n in (42, 43, 44) for n in numbers],
+            "decided_by": [{43: "list", 44: "second_opinion"}.get(n, "model") for n in numbers],
             "rule": ["block" if n == 43 else None for n in numbers],
             "status": [16 + 32 if n == 42 else 0 for n in numbers],
+            "second_score": [800 if n == 44 else 100 for n in numbers],
             "challenger_0": [0.75] * 100,
             "risk_payee_frauds": [3.0] * 100,
             "risk_sim_payers": [float("nan")] * 100,
@@ -92,6 +95,20 @@ ALERT = Alert(
 )
 
 
+UNUSUAL = msgspec.structs.replace(
+    ALERT,
+    alert_id=alert_id("transactions", 1, 44),
+    transaction_id="T44",
+    score=44,
+    band="low",
+    decided_by="second_opinion",
+    explains="second_opinion",
+    second_score=800,
+    second_threshold=760,
+    source=Source(topic="transactions", partition=1, offset=44, timestamp=1_760_000_000_050),
+)
+
+
 class Published(NamedTuple):
     servers: str
     prefix: str
@@ -116,7 +133,8 @@ def published(broker) -> Published:
         producer.begin_transaction()
         producer.produce(f"{prefix}decisions", encode_decisions(META, rows), timestamp=DECIDED_AT)
         producer.produce(f"{prefix}decisions", b"not a decisions record", timestamp=DECIDED_AT)
-        producer.produce(f"{prefix}alerts", encode(ALERT), timestamp=DECIDED_AT + 5)
+        for alert in (ALERT, UNUSUAL):
+            producer.produce(f"{prefix}alerts", encode(alert), timestamp=DECIDED_AT + 5)
         producer.flush(10)
         ending(10)
     return Published(broker.bootstrap_servers, prefix)
@@ -140,6 +158,13 @@ def test_a_flagged_payment_is_explained_by_what_decided_and_why(run_cli, publish
     ):
         assert words in done.out
     assert "sim_payers" not in done.out
+
+
+def test_what_the_second_opinion_flagged_is_explained_as_its_own(run_cli, published):
+    done = run_cli(*published.arguments("T44"))
+    assert "Payment T44 was flagged: decided by the second opinion, score 44 of 1000, band low" in done.out
+    assert "800 of 1000, at or above its threshold 760" in done.out
+    assert "Why the second opinion found it unusual" in done.out
 
 
 def test_an_honest_payment_is_explained_too(run_cli, published):

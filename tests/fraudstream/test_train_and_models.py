@@ -34,7 +34,8 @@ def test_training_writes_a_bundle_and_prints_what_it_is_worth(bundle):
     assert loaded.manifest.name == "first"
     assert loaded.manifest.metrics["auc"] > 0.9
     assert loaded.sha256 in printed
-    for text in ("recall at fpr 0.005", "critical", "alert recall, ", "average precision"):
+    assert loaded.manifest.second_opinion is not None
+    for text in ("second opinion: 100 trees", "recall at fpr 0.005", "critical", "alert recall, ", "average precision"):
         assert text in printed
 
 

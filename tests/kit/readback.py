@@ -121,7 +121,7 @@ def _decisions(bank: Bank) -> pl.DataFrame:
         )
     if not frames:
         raise AssertionError(f"nothing was decided: {bank.topics.decisions} is empty")
-    return pl.concat(frames)
+    return pl.concat(frames, how="diagonal")  # not every model has a second opinion
 
 
 def _alerts(bank: Bank) -> pl.DataFrame:

@@ -152,7 +152,8 @@ class Replay:
             mine = np.flatnonzero(shas == sha)
             scores = self.models[sha].score(features[mine])
             decider = self._deciders[sha]
-            decisions = decider.decide(scores.score, features[mine], status[mine])
+            second = self.models[sha].second_score(features[mine])
+            decisions = decider.decide(scores.score, features[mine], status[mine], second=second)
             columns = {
                 "partition": np.full(mine.size, partition, dtype=np.int32),
                 "offset": offsets[mine],

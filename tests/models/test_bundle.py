@@ -86,7 +86,7 @@ def test_damaged_and_missing_files_are_refused(bundle_path, name, change):
         ({"feature_names": [*FEATURE_NAMES[:-1], "mood"]}, "other features .*mood"),
         ({"feature_names": [*FEATURE_NAMES[1:], FEATURE_NAMES[0]]}, "another order or meaning"),
         ({"catalogue_hash": "0" * 64}, "another order or meaning"),
-        ({"format_version": FORMAT_VERSION + 1}, "format 2, this build reads up to 1"),
+        ({"format_version": FORMAT_VERSION + 1}, "format 3, this build reads up to 2"),
         ({"surprise": 1}, "surprise"),
         ({"alert_score": 1001}, "alert_score"),
         ({"calibration": {"a": -1.0, "b": 1.0, "c": 0.0}}, "calibration.a"),
@@ -173,7 +173,7 @@ def test_further_files_are_listed_and_verified(trained, tmp_path):
 
 
 def test_the_models_package_imports_no_training_library():
-    modules = "bundle calibration scoring explaining policy evaluation training model_card"
+    modules = "bundle calibration scoring second_opinion second_fit explaining policy evaluation training model_card"
     code = (
         f"import importlib, sys; [importlib.import_module('models.' + name) for name in '{modules}'.split()];"
         "sys.exit(', '.join({'xgboost', 'sklearn', 'shap', 'matplotlib', 'pandas'} & sys.modules.keys()) or 0)"

@@ -20,10 +20,13 @@ from models.policy import (
     PolicyError,
     Rule,
 )
+from models.second_opinion import MARKS, SecondOpinion
 
 ALERT, ELEVATED = 600, 300
 HONEST, ODD, FRAUD = 100, 400, 900
 """Scores below the watch threshold, between the two, and above the alert threshold."""
+UNUSUAL = 700
+"""The second opinion's threshold."""
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +38,24 @@ def manifest(kept_bundle):
         msgspec.structs.replace(high, from_score=ALERT),
         msgspec.structs.replace(critical, from_score=800),
     )
-    return msgspec.structs.replace(kept_bundle.manifest, alert_score=ALERT, bands=bands)
+    second = SecondOpinion(
+        trees=1, ruler=tuple(map(float, MARKS)), alert_score=UNUSUAL, false_positive_rate=0.001, parameters={}
+    )
+    return msgspec.structs.replace(kept_bundle.manifest, alert_score=ALERT, bands=bands, second_opinion=second)
 
 
 @pytest.fixture(scope="module")
 def decide(manifest):
     """One payment's decision as (flagged, decided by, rule, threshold)."""
 
-    def apply(score=HONEST, status=0, policy=None, features=None, **lists):
+    def apply(score=HONEST, status=0, policy=None, features=None, second=0, **lists):
         decider = Decider(policy or Policy(), manifest)
         matrix = np.full((1, 85), np.nan, dtype=np.float32)
         for name, value in (features or {}).items():
             matrix[0, position(name)] = value
         hits = np.array([[lists.get(entity, 0) for entity in ENTITIES]], dtype=np.uint8)
-        made = decider.decide(np.array([score], dtype=np.int16), matrix, np.array([status], dtype=np.uint8), hits)
+        scores, seconds = np.array([score], dtype=np.int16), np.array([second], dtype=np.int16)
+        made = decider.decide(scores, matrix, np.array([status], dtype=np.uint8), hits, seconds)
         return (
             bool(made.flagged[0]),
             DECIDED_BY[made.decided_by[0]],
@@ -98,6 +105,17 @@ MULE = {"payee_mule_flag": 1, "amount_rupees": 5000}
         ({"payee": ALLOW | BLOCK | WATCH}, True, "list", "block:payee"),
         ({"status": ID_CONFLICT, "payee": BLOCK}, True, "list", "block:payee"),
         ({"payer": BLOCK, "sim": BLOCK}, True, "list", "block:payer"),
+        # the second opinion after everything else
+        ({"second": UNUSUAL - 1}, False, "model", None),
+        ({"second": UNUSUAL}, True, "second_opinion", None),
+        ({"score": FRAUD, "second": UNUSUAL}, True, "model", None),
+        ({"score": ODD, "second": UNUSUAL, "payee": WATCH}, True, "list", "watch:payee"),
+        ({"score": HONEST, "second": UNUSUAL, "payee": WATCH}, True, "second_opinion", None),
+        ({"second": UNUSUAL, "features": REVOKED}, True, "rule", "mobile_revoked"),
+        ({"second": UNUSUAL, "payee": ALLOW}, False, "list", "allow:payee"),
+        ({"second": UNUSUAL, "status": ID_CONFLICT}, True, "rule", "id_conflict"),
+        ({"second": UNUSUAL, "payee": BLOCK}, True, "list", "block:payee"),
+        ({"second": UNUSUAL, "status": DUPLICATE}, False, "second_opinion", None),
         # neither a duplicate nor what the state holds already is flagged again
         ({"score": FRAUD, "status": DUPLICATE}, False, "model", None),
         ({"payee": BLOCK, "status": DUPLICATE}, False, "list", "block:payee"),
@@ -112,6 +130,23 @@ def test_the_threshold_that_applied_is_told(decide):
     assert decide(payer=WATCH)[3] == ELEVATED
     assert decide(payer=BLOCK)[3] == ALERT
     assert decide(policy=Policy(alert_score=700, watch_score=650), device=WATCH)[3] == 650
+
+
+def test_a_policy_moves_the_second_opinions_threshold_or_silences_it(decide):
+    assert decide(second=400, policy=Policy(second_opinion_score=400))[:2] == (True, "second_opinion")
+    assert decide(second=UNUSUAL, policy=Policy(second_opinion_score=800))[:2] == (False, "model")
+    assert decide(second=1000, policy=Policy(second_opinion=False))[:2] == (False, "model")
+
+
+def test_without_a_second_opinion_in_the_bundle_nothing_is_decided_by_one(manifest):
+    alone = msgspec.structs.replace(manifest, second_opinion=None)
+    decider = Decider(Policy(second_opinion_score=0), alone)
+    assert decider.second_score is None
+    score, status = np.array([0], dtype=np.int16), np.zeros(1, dtype=np.uint8)
+    features = np.full((1, 85), np.nan, dtype=np.float32)
+    for second in (None, np.array([1000], dtype=np.int16)):
+        made = decider.decide(score, features, status, second=second)
+        assert (bool(made.flagged[0]), DECIDED_BY[made.decided_by[0]]) == (False, "model")
 
 
 def test_watching_never_raises_a_threshold(decide):
@@ -134,7 +169,11 @@ def test_bounds_of_a_condition_are_included(decide):
 
 batches = st.lists(
     st.tuples(
-        st.integers(0, 1000), st.integers(0, 255), st.lists(st.integers(0, 7), min_size=4, max_size=4), st.booleans()
+        st.integers(0, 1000),
+        st.integers(0, 255),
+        st.lists(st.integers(0, 7), min_size=4, max_size=4),
+        st.booleans(),
+        st.integers(0, 1000),
     ),
     min_size=1,
     max_size=40,
@@ -149,10 +188,11 @@ def test_a_payment_in_a_batch_is_decided_as_alone(manifest, batch):
     hits = np.array([row[2] for row in batch], dtype=np.uint8)
     features = np.full((len(batch), 85), np.nan, dtype=np.float32)
     features[:, position("mobile_revoked")] = [row[3] for row in batch]
-    made = decider.decide(score, features, status, hits)
+    second = np.array([row[4] for row in batch], dtype=np.int16)
+    made = decider.decide(score, features, status, hits, second)
     for i in range(len(batch)):
         row = slice(i, i + 1)
-        alone = decider.decide(score[row], features[row], status[row], hits[row])
+        alone = decider.decide(score[row], features[row], status[row], hits[row], second[row])
         for name in ("flagged", "decided_by", "rule", "threshold"):
             assert getattr(made, name)[i] == getattr(alone, name)[0]
 

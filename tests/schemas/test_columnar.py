@@ -58,6 +58,7 @@ def rows(count: int) -> pl.DataFrame:
             "decided_by": ["model" for _ in numbers],
             "rule": [None for _ in numbers],
             "status": [n % 256 for n in numbers],
+            "second_score": [1000 for _ in numbers],
             "challenger_0": [0.5 for _ in numbers],
             "risk_payee": [float("nan") for _ in numbers],
         },
@@ -108,8 +109,18 @@ def test_only_the_metadata_can_be_read():
     assert decode_meta(encode_decisions(META, rows(3))) == META
 
 
-def test_the_rule_column_may_be_left_out():
-    assert "rule" not in decode_decisions(encode_decisions(META, rows(3).drop("rule")))[1].columns
+@pytest.mark.parametrize("name", ["rule", "second_score"])
+def test_a_column_may_be_left_out_that_need_not_be_there(name):
+    assert name not in decode_decisions(encode_decisions(META, rows(3).drop(name)))[1].columns
+
+
+def test_decisions_of_the_first_version_are_still_read():
+    value = encode_decisions(META, rows(3).drop("second_score"))
+    start = 4 + int.from_bytes(value[:4], "little")
+    old = value[4:start].replace(b'"version":2', b'"version":1').replace(b'"second_threshold":null,', b"")
+    meta, found = decode_decisions(len(old).to_bytes(4, "little") + old + value[start:])
+    assert (meta.version, meta.second_threshold) == (1, None)
+    assert found.height == 3
 
 
 @pytest.mark.parametrize(
@@ -128,8 +139,8 @@ def test_decisions_with_other_columns_are_not_written(wrong):
 
 
 def test_decisions_of_a_later_version_are_refused_with_what_to_do():
-    value = encode_decisions(META, rows(1)).replace(b'"version":1', b'"version":2')
-    with pytest.raises(DecodeError, match="version 2") as caught:
+    value = encode_decisions(META, rows(1)).replace(b'"version":2', b'"version":3')
+    with pytest.raises(DecodeError, match="version 3") as caught:
         decode_decisions(value)
     assert "upgrade" in caught.value.hint
 
@@ -147,7 +158,7 @@ def test_damaged_decisions_raise_a_typed_error_or_are_still_decisions(seed):
         _, found = decode_decisions(bytes(value))
     except DecodeError:
         return
-    assert set(COLUMNS) <= set(found.columns) | {"rule"}
+    assert set(COLUMNS) <= set(found.columns) | {"rule", "second_score"}
 
 
 @given(value=st.binary(max_size=300))
