@@ -48,7 +48,7 @@ MEDIANS: Floats = np.array([c.median for c in CATEGORIES])
 SIGMAS: Floats = np.array([c.sigma for c in CATEGORIES])
 ONLINE: Floats = np.array([c.online for c in CATEGORIES])
 
-PERSON_MEDIAN, PERSON_SIGMA = 400.0, 1.75
+PERSON_MEDIAN, PERSON_SIGMA = 400.0, 1.8
 """Between persons who know each other, rupees."""
 HAWKER_MEDIAN, HAWKER_SIGMA = 50.0, 0.8
 """Vegetables, tea, a ride, paid to a personal account, rupees."""

@@ -35,7 +35,7 @@ def amounts(scene: Scene, attack: Attack, draft: Draft, adapted: Adapted) -> Flo
     rng, n = scene.rng, len(draft)
     spending = scene.world.spending[draft.payer]
     rupees = attack.amounts.median_rupees * np.sqrt(spending) * np.exp(attack.amounts.spread * rng.normal(0, 1, n))
-    within = commerce.PERSON_MEDIAN * spending * np.exp(1.1 * rng.normal(0.6, 1, n))
+    within = commerce.PERSON_MEDIAN * spending * np.exp(1.1 * rng.normal(1.1, 1, n))
     if attack.amounts.adapts:
         rupees = np.where(adapted["amount"], np.minimum(rupees, within), rupees)
     rupees = rounded(np.clip(rupees, 1.0, commerce.PERSON_LIMIT), rng)
@@ -125,7 +125,12 @@ def hands(scene: Scene, attack: Attack, draft: Draft, adapted: Adapted) -> None:
     draft.pasted |= rng.random(n) < attack.pasted
     draft.failed_pins += (rng.random(n) < attack.failed_pins) * rng.integers(1, 3, n)
     draft.revoked |= rng.random(n) < attack.revoked
-    draft.risk *= np.exp(rng.normal(0.35, 0.5, n))
+    rated(scene, draft)
+
+
+def rated(scene: Scene, draft: Draft) -> None:
+    """The network's own models see something of it: NPCI rates payments for its banks (how well is assumed)."""
+    draft.risk *= np.exp(scene.rng.normal(0.8, 0.6, len(draft)))
 
 
 def place(scene: Scene, attack: Attack, draft: Draft, campaign: Ints, adapted: Adapted) -> None:

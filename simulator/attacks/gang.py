@@ -19,14 +19,16 @@ from simulator.world import World
 
 FORTNIGHT_MS = 14 * DAY_MS
 _GANG, _DEVICE, _REGISTRY, _HONEST = 61, 62, 63, 64
-_PAYMENTS_PER_MULE = 18.0
+_PAYMENTS_PER_MULE = 22.0
+"""Fraudulent payments that an account receives before the next takes its place (assumed)."""
 _PAYMENTS_PER_DEVICE = 9.0
-_IN_USE = 3.0 / 14
-"""Share of a fortnight for which a mule account is in use: about three days (assumed)."""
+_IN_USE = 2.2 / 14
+"""Share of a fortnight for which a mule account is in use: about two days (assumed)."""
 _AGED = 0.35
 """Share of mule accounts with an honest past (assumed)."""
-_LISTED_DAYS = 9.0
-"""Mean time from an account's first use until a registry lists it, if ever."""
+_LISTED = 0.4
+_LISTED_DAYS = 5.0
+"""Share of mule accounts that a registry ever lists, and the mean time from first use until it does (assumed)."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _gang(key: _Key, fortnight: int, frauds: int) -> Gang:
         rng, max(3, round(count * 0.4)), (outside, world.outside), (outside + world.outside, world.idle_people)
     )
     mules = rng.permutation(np.concatenate([customers, shops, people]))
-    listed = rng.random(len(mules)) < 0.3
+    listed = rng.random(len(mules)) < _LISTED
     used_from = fortnight * FORTNIGHT_MS + np.arange(len(mules)) / len(mules) * FORTNIGHT_MS
     flagged = np.where(listed, used_from + rng.exponential(_LISTED_DAYS * DAY_MS, len(mules)), 2.0**62).astype(np.int64)
     devices = mix(world.seed, _DEVICE, fortnight, np.arange(max(4, round(frauds * 0.35 / _PAYMENTS_PER_DEVICE))))

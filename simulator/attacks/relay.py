@@ -69,6 +69,7 @@ def proceeds(scene: Scene, name: str, attack: Attack, count: int, brought: Draft
     share = part / np.bincount(campaign, part)[campaign] * rng.uniform(0.85, 0.98, len(receipts))[campaign]
     draft.rupees = np.clip(np.round(brought.rupees[received] * share), 1.0, 100_000.0)
     blocks.begun(scene, attack, draft)
+    blocks.rated(scene, draft)
     return draft
 
 
