@@ -103,6 +103,8 @@ def _between_persons(world: World, draft: Draft, rows: Ints, rng: np.random.Gene
     settles = neighbourhood.settling(world, payer, time, lookalikes) & (rng.random(n) < neighbourhood.SETTLES)
     payee = np.where(settles, any_person(world, payer, rng), payee)
     deposit = settles | (stranger & (rng.random(n) < 0.08 * lookalikes))
+    deals = deposit & (rng.random(n) < neighbourhood.DEALS)
+    payee = np.where(deals, neighbourhood.dealer(world, payer, rng), payee)
     large = commerce.DEPOSIT_MEDIAN * world.spending[payer] * np.exp(commerce.DEPOSIT_SIGMA * rng.normal(0, 1, n))
     amount = np.where(deposit, large, amount)
     first_days = calendar.month_day(calendar.india_day(time)) <= 5
