@@ -41,11 +41,11 @@ def arrivals(world: World, start_ms: int, end_ms: int, count: int, rng: np.rando
 
 def _joined(world: World, payer: Ints, time: Ints) -> Ints:
     """Who pays in place of those who have not joined yet: somebody of the family, or of the street."""
+    payer = payer.copy()
     for step in range(1, 4):
-        early = world.registered_at[payer] > time
-        payer = np.where(
-            early & (world.activity[(payer + step) % world.payers] > 0), (payer + step) % world.payers, payer
-        )
+        early = np.flatnonzero(world.registered_at[payer] > time)
+        other = (payer[early] + step) % world.payers
+        payer[early] = np.where(world.activity[other] > 0, other, payer[early])
     return payer
 
 
@@ -100,9 +100,12 @@ def _between_persons(world: World, draft: Draft, rows: Ints, rng: np.random.Gene
     gives = collected & ~stranger & ~buys & (rng.random(n) < neighbourhood.GIVES)
     payee = np.where(gives, organiser, payee)
     amount = np.where(gives, rng.choice(neighbourhood.GIFTS, n), amount)
-    settles = neighbourhood.settling(world, payer, time, lookalikes) & (rng.random(n) < neighbourhood.SETTLES)
+    settles = rng.random(n) < neighbourhood.SETTLES
+    settles[settles] = neighbourhood.settling(world, payer[settles], time[settles], lookalikes)
     payee = np.where(settles, any_person(world, payer, rng), payee)
     deposit = settles | (stranger & (rng.random(n) < 0.08 * lookalikes))
+    deals = deposit & (rng.random(n) < neighbourhood.DEALS)
+    payee = np.where(deals, neighbourhood.dealer(world, payer, rng), payee)
     large = commerce.DEPOSIT_MEDIAN * world.spending[payer] * np.exp(commerce.DEPOSIT_SIGMA * rng.normal(0, 1, n))
     amount = np.where(deposit, large, amount)
     first_days = calendar.month_day(calendar.india_day(time)) <= 5

@@ -1,8 +1,9 @@
 """Honest accounts that many strangers pay: what a mule account looks like without being one.
 
 Landlords who collect rents, an organiser who collects for a festival, a wedding or an office party and settles the bill
-the same week, hawkers whose QR code is a personal account's, shops that have just opened. Circles of neighbours are
-numbers nearby; who collects when is a hash, as everything that is not drawn anew for each payment.
+the same week, hawkers whose QR code is a personal account's, dealers who take deposits all year, shops that have just
+opened. Circles of neighbours are numbers nearby; who collects when is a hash, as everything that is not drawn anew for
+each payment.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from simulator import calendar
 from simulator.arrays import DAY_MS, Bools, Floats, Ints, below, uniform
 from simulator.world import NEW_SHOP_LIFE, World
 
-_LANDLORD, _EVENT, _CIRCLE = 81, 82, 83
+_LANDLORD, _EVENT, _CIRCLE, _DEALER = 81, 82, 83, 84
 _TENANTS = 25
 """Neighbouring customers who share a landlord."""
 _CIRCLE_SIZE = 60
@@ -27,6 +28,9 @@ NEW_SHOP = 0.04
 """Share of payments to merchants that go to one opened within the last six weeks (assumed)."""
 HAWKER = 0.14
 """Share of payments to persons that are purchases from someone whose code is a personal account's (assumed)."""
+DEALS = 0.6
+"""Share of deposits that go to someone who takes such sums from strangers all year (assumed)."""
+_CUSTOMERS_PER_DEALER = 250
 GIFTS: Floats = np.array([51, 101, 101, 151, 201, 251, 251, 500, 501, 501, 1000, 1001, 1100, 2000, 2100, 5100.0])
 """Usual sums for collections and weddings, rupees: round ones, and those with an auspicious one added."""
 _FORTNIGHT_MS = 14 * DAY_MS
@@ -65,6 +69,12 @@ def hawker(world: World, payer: Ints, rng: np.random.Generator) -> Ints:
         return outside
     near = np.searchsorted(sellers, payer) + (4 * rng.random(len(payer)) ** 2 - 1).astype(np.int64)
     return np.where(rng.random(len(payer)) < 0.4, outside, sellers[near % len(sellers)])
+
+
+def dealer(world: World, payer: Ints, rng: np.random.Generator) -> Ints:
+    """A broker, caterer, coach or dealer in used goods of the region, paid on a personal account at another bank."""
+    region = payer // (3 * _CUSTOMERS_PER_DEALER)
+    return _outside(world, _DEALER, region, (3 * rng.random(len(payer))).astype(np.int64))
 
 
 def new_shop(world: World, payer: Ints, time: Ints, rng: np.random.Generator) -> Ints:

@@ -22,8 +22,8 @@ _GANG, _DEVICE, _REGISTRY, _HONEST = 61, 62, 63, 64
 _PAYMENTS_PER_MULE = 22.0
 """Fraudulent payments that an account receives before the next takes its place (assumed)."""
 _PAYMENTS_PER_DEVICE = 9.0
-_IN_USE = 2.2 / 14
-"""Share of a fortnight for which a mule account is in use: about two days (assumed)."""
+_IN_USE = 2.5 / 14
+"""Share of a fortnight for which a mule account is in use: two to three days (assumed)."""
 _AGED = 0.35
 """Share of mule accounts with an honest past (assumed)."""
 _LISTED = 0.4

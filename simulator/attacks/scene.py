@@ -17,7 +17,7 @@ _NIGHT = np.array([6, 7, 7, 6, 4, 2, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3
 _DAY = np.array([1, 0.5, 0.3, 0.2, 0.2, 0.4, 1, 2, 4, 7, 9, 10, 10, 8, 8, 9, 9, 8, 7, 6, 5, 4, 3, 2], dtype=np.float64)
 _ANY = calendar.HOUR_WEIGHTS.mean(axis=0) + 0.01
 HOURS: dict[str, Floats] = {"night": _NIGHT, "day": _DAY, "any": _ANY}
-_LAST_GANG = 0.12
+_LAST_GANG = 0.13
 """Share of campaigns that still pay the accounts of the fortnight before, when verdicts on them are about."""
 _WAVES = 0.6
 """Shape of the gamma distribution that days' shares of campaigns come from: below 1, a few days have most of them."""
