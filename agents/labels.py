@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.activity import activity_of_verdicts
-from models.tokens import Kind, Tokeniser
+from models.tokens import Tokeniser
 from schemas.codec import decode_label
 from schemas.entity_activity import split_activity
 from schemas.errors import DecodeError
@@ -31,13 +31,13 @@ class Labels:
     def compute(self, batch: Batch) -> Outputs:
         """Activity of payer, payee and device for each verdict of fraud; one that cannot be read is logged and left."""
         frauds = [label for label in map(self._decode, batch.values) if label is not None and label.is_fraud]
-        columns: dict[str, tuple[Kind, list[str | None]]] = {
-            "payer": ("account", [label.payer for label in frauds]),
-            "payee": ("account", [label.payee for label in frauds]),
-            "device": ("device", [label.device_id for label in frauds]),
+        named: dict[str, list[str | None]] = {
+            "payer": [label.payer for label in frauds],
+            "payee": [label.payee for label in frauds],
+            "device": [label.device_id for label in frauds],
         }
-        tokens = {name: self.tokeniser.tokens([column]) for name, column in columns.items()}
-        activity = activity_of_verdicts(tokens, np.array([label.event_time for label in frauds], dtype=np.int64))
+        times = np.array([label.event_time for label in frauds], dtype=np.int64)
+        activity = activity_of_verdicts(self.tokeniser, named, times).activity
         parts = split_activity(activity, self.activity_partitions)
         return Outputs(
             bulk={self.activity_topic: [{"key": None, "value": value, "partition": p} for p, value in parts]}

@@ -13,7 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.engine import DUPLICATE
-from models.history import CHUNK, History, OfflineEngine
+from models.history import History
+from models.passage import Passage
 from models.tokens import Tokeniser, new_key
 from simulator.attacks.aspects import ASPECTS
 from simulator.config import SimulationConfig
@@ -60,10 +61,9 @@ class Past:
 
     def __init__(self, config: SimulationConfig) -> None:
         self.config = config
-        self._engine = OfflineEngine(Tokeniser(new_key()))
         payments, labels = _collected(config, config.start_ms, config.end_ms)
-        verdicts = _verdicts(payments, labels)
-        features, status, self._pending = _passed(self._engine, payments, verdicts)
+        self._passage = Passage(Tokeniser(new_key()), labels)
+        features, status = _passed(self._passage, payments)
         self.history = _history(features, status, payments, labels)
 
     def future(self, version: Version, days: float) -> History:
@@ -72,8 +72,9 @@ class Past:
         payments, labels = _collected(config, end_ms, end_ms + round(days * DAY_MS))
         if version.knob == SILENT:
             payments = silenced(payments, labels, version.strength)
-        verdicts = pl.concat([self._pending, _verdicts(payments, labels)])
-        features, status, _ = _passed(copy.deepcopy(self._engine), payments, verdicts)
+        passage = copy.deepcopy(self._passage)
+        passage.expect(labels)
+        features, status = _passed(passage, payments)
         judged = _history(features, status, payments, labels)
         kept = np.flatnonzero(status & DUPLICATE == 0)
         return History(judged.features[kept], judged.payments[kept], status[kept])
@@ -94,27 +95,10 @@ def _collected(config: SimulationConfig, start_ms: int, end_ms: int) -> tuple[pl
     return payments, pl.concat([slot.labels for slot in slots])
 
 
-def _verdicts(payments: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
-    """Frauds that become known, when, and what they are about."""
-    known = labels.filter(pl.col("is_fraud") & pl.col("known_at").is_not_null()).select("transaction_id", "known_at")
-    return payments.select("transaction_id", "payee", "device_id", "event_time", "amount").join(
-        known, on="transaction_id"
-    )
-
-
-def _passed(
-    engine: OfflineEngine, payments: pl.DataFrame, verdicts: pl.DataFrame
-) -> tuple[NDArray[np.float32], NDArray[np.uint8], pl.DataFrame]:
-    """Features and status of payments in order, verdicts taking effect once known, and those not known by the end."""
-    features, status = [], []
-    for chunk in payments.iter_slices(CHUNK):
-        now = chunk["event_time"][0]
-        engine.learn(verdicts.filter(pl.col("known_at") <= now))
-        verdicts = verdicts.filter(pl.col("known_at") > now)
-        judged = engine.judge(chunk)
-        features.append(judged[0])
-        status.append(judged[1])
-    return np.concatenate(features), np.concatenate(status), verdicts
+def _passed(passage: Passage, payments: pl.DataFrame) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Features and status of all these payments."""
+    features, status = zip(*passage.judge(payments), strict=True)
+    return np.concatenate(features), np.concatenate(status)
 
 
 def _history(

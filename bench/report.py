@@ -245,7 +245,7 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "What is known of payees, devices and SIMs reaches a worker over two topics, so a payment is judged "
                 "with what has arrived by then. Training and replay compute the same with the same code, but there a "
                 "payment sees what the chunks of payments before its own have led to, and verdicts take effect "
-                "between chunks (`models.history`). Here one simulated history is published at a rate to a real "
+                "between chunks (`models.passage`). Here one simulated history is published at a rate to a real "
                 "worker, every verdict when the payments have come to the moment at which it became known. The "
                 "entity features that each decision was made with are compared with the offline ones of the same "
                 "payments; both have a lag, and the table shows what is between them.\n\n"

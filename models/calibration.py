@@ -64,12 +64,14 @@ def odds_at(score: int) -> float:
     return float(10 ** ((score - EVEN_ODDS) / POINTS_PER_TENFOLD))
 
 
-def fit(margin: NDArray[np.floating], is_fraud: NDArray[np.bool_]) -> Calibration:
+def fit(margin: NDArray[np.floating], frauds: NDArray[np.bool_ | np.floating]) -> Calibration:
     """Calibration with the highest likelihood on payments the model was not fitted on.
 
-    `margin` and `is_fraud` are (n,). Raises ValueError when one of the two classes is absent.
+    `margin` and `frauds` are (n,). A known fraud may stand for more than one, 1 / g of it where only the share g of
+    such frauds is known yet: the others are among the honest, and what they add to the loss there is taken off again.
+    Raises ValueError when one of the two classes is absent.
     """
-    if not is_fraud.any() or is_fraud.all():
+    if not (frauds > 0).any() or (frauds > 0).all():
         raise ValueError("calibration needs frauds and honest payments")
     wide = np.asarray(margin, dtype=np.float64)
     columns = np.stack([-np.logaddexp(0.0, -wide), np.logaddexp(0.0, wide), np.ones_like(wide)], axis=1)
@@ -77,7 +79,7 @@ def fit(margin: NDArray[np.floating], is_fraud: NDArray[np.bool_]) -> Calibratio
     free = np.array([True, True, True])
     theta = start
     for _ in range(2):
-        theta = _maximise(columns, is_fraud.astype(np.float64), theta, start, prior, free)
+        theta = _maximise(columns, frauds.astype(np.float64), theta, start, prior, free)
         low = free[:2] & (theta[:2] < LEAST_SLOPE)
         if not low.any():
             break

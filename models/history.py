@@ -1,7 +1,6 @@
 """History through the engine: what a payment would have looked like live, for training and replay.
 
-Payments pass in order of event time, a chunk at a time. A chunk sees entity risk as published before it; verdicts
-take effect once they are known. The same code as live computes all of it.
+All payments in memory here; `models.featurising` does the same by way of the disk. Both are a `models.passage`.
 """
 
 from collections.abc import Callable
@@ -11,20 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models import entity_state
-from models.activity import activity_of, activity_of_verdicts
-from models.arena import GrowingArena
-from models.batch import PaymentBatch, from_frame
 from models.catalogue import FEATURE_NAMES
-from models.engine import DUPLICATE, compute
-from models.entity_risk import SEEN, assemble
-from models.entity_state import ENTITY, VALUES, entity_keys
-from models.keys import as_bytes
-from models.payer_state import PAYER
-from models.tokens import Kind, Tokeniser, new_key
-
-CHUNK = 2_000
-"""Payments that share one view of entity risk: what arrives live within some tenths of a second."""
+from models.passage import ORDER, Passage
+from models.tokens import Tokeniser, new_key
 
 
 @dataclass(frozen=True)
@@ -45,60 +33,6 @@ class History:
         return self.payments[rows]
 
 
-class OfflineEngine:
-    """Payers, entities and published risk in memory. Judges one chunk of payments after another."""
-
-    def __init__(self, tokeniser: Tokeniser) -> None:
-        self._tokeniser = tokeniser
-        self._payers = GrowingArena(PAYER)
-        self._entities = GrowingArena(ENTITY)
-        self._published = np.zeros(1, dtype=VALUES)
-
-    def judge(self, frame: pl.DataFrame) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Features (n, 85) and status (n,) of a chunk in order of event time."""
-        return self.judge_batch(from_frame(frame, self._tokeniser))
-
-    def judge_batch(self, batch: PaymentBatch) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """The same of payments as columns."""
-        rows = self._payers.rows(batch.payer_keys)
-        status = np.zeros(len(batch), dtype=np.uint8)
-        known = {name: self._values(kind, batch, name) for name, kind in SEEN}
-        risk = assemble(known, batch.rows["event_time"])
-        features = compute(batch.rows, self._payers.records, rows, risk, status)
-        counted = np.flatnonzero(status & DUPLICATE == 0)
-        payer_known = known["payer"]["updated_at"] > 0
-        self._apply(activity_of(batch.rows[counted], status[counted], payer_known[counted], risk[counted]))
-        return features, status
-
-    def learn(self, frauds: pl.DataFrame) -> None:
-        """Let verdicts of fraud take effect: columns payer, payee, device_id, event_time."""
-        if frauds.is_empty():
-            return
-        kinds: dict[str, tuple[Kind, str]] = {
-            "payer": ("account", "payer"), "payee": ("account", "payee"), "device": ("device", "device_id"),
-        }  # fmt: skip
-        tokens = {
-            name: self._tokeniser.tokens([(kind, frauds[column].to_list())]) for name, (kind, column) in kinds.items()
-        }
-        self._apply(activity_of_verdicts(tokens, frauds["event_time"].to_numpy()))
-
-    def _values(self, kind: int, batch: PaymentBatch, name: str) -> NDArray[np.void]:
-        """What is published of one entity of each payment; zeros for nothing."""
-        rows = self._entities.find(as_bytes(entity_keys(kind, batch.tokens(name))))
-        return np.where(rows >= 0, self._published[rows], np.zeros(1, dtype=VALUES))
-
-    def _apply(self, activity: NDArray[np.void]) -> None:
-        rows = self._entities.rows(as_bytes(entity_keys(activity["kind"], activity["token"])))
-        if self._published.size < self._entities.records.size:
-            grown = np.zeros(self._entities.records.size, dtype=VALUES)
-            grown[: self._published.size] = self._published
-            self._published = grown
-        entity_state.update(activity, self._entities.records, rows)
-        touched = np.unique(rows)
-        changed, values = entity_state.publishable(self._entities.records, touched)
-        self._published[touched[changed]] = values[changed]
-
-
 def featurise(
     transactions: pl.DataFrame,
     labels: pl.DataFrame | None = None,
@@ -110,20 +44,16 @@ def featurise(
 
     The key of the tokens makes no difference to a feature; without a tokeniser a random one is used.
     """
-    transactions = transactions.sort("event_time", "transaction_id")
-    engine = OfflineEngine(tokeniser or Tokeniser(new_key()))
-    verdicts = verdicts_of(transactions, labels)
+    transactions = transactions.sort(ORDER)
+    passage = Passage(tokeniser or Tokeniser(new_key()), labels)
     features = np.empty((transactions.height, len(FEATURE_NAMES)), dtype=np.float32)
     status = np.zeros(transactions.height, dtype=np.uint8)
-    for start in range(0, transactions.height, CHUNK):
-        chunk = transactions[start : start + CHUNK]
-        now = chunk["event_time"][0]
-        known, verdicts = verdicts.filter(pl.col("known_at") <= now), verdicts.filter(pl.col("known_at") > now)
-        engine.learn(known)
-        stop = start + chunk.height
-        features[start:stop], status[start:stop] = engine.judge(chunk)
+    done = 0
+    for judged, bits in passage.judge(transactions):
+        features[done : done + bits.size], status[done : done + bits.size] = judged, bits
+        done += bits.size
         if progress:
-            progress(chunk.height)
+            progress(bits.size)
     payments = transactions.select("transaction_id", "event_time", "payer", "payee", "amount")
     if labels is not None:
         payments = payments.join(
@@ -134,13 +64,3 @@ def featurise(
         )
         payments = payments.with_columns(pl.col("is_fraud").fill_null(False), pl.col("kind").fill_null(""))
     return History(features, payments, status)
-
-
-def verdicts_of(transactions: pl.DataFrame, labels: pl.DataFrame | None) -> pl.DataFrame:
-    """Frauds with the time they became known, and what verdicts are about."""
-    device = pl.col("device_id") if "device_id" in transactions.columns else pl.lit(None, dtype=pl.String)
-    about = transactions.select("transaction_id", "payer", "payee", device.alias("device_id"), "event_time")
-    if labels is None:
-        return about.clear().with_columns(pl.lit(None, dtype=pl.Int64).alias("known_at"))
-    frauds = labels.filter(pl.col("is_fraud") & pl.col("known_at").is_not_null()).select("transaction_id", "known_at")
-    return about.join(frauds, on="transaction_id", how="inner")

@@ -16,6 +16,7 @@ from models.scoring import Scores, band_starts, scores_of
 from models.training.budget import Budget, Judged, alert_score, days_of, implied, score_at
 from models.training.matrix import Rows, margins_of
 from models.training.splitting import Flags, Split
+from models.training.verdicts import verdicts_due
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -57,7 +58,7 @@ def judge(booster: "Booster", history: History, parts: Split, budget: Budget) ->
     """
     margins = margins_of(booster, history.features, parts.validation)
     is_fraud = parts.is_known_fraud[parts.validation]
-    calibrated = calibration.fit(margins, is_fraud)
+    calibrated = calibration.fit(margins, verdicts_due(history, parts)[parts.validation])
     log_odds = calibrated.log_odds(margins)
     validated = _judged(history, parts.validation, calibration.score_of(log_odds), is_fraud)
     bands = bands_of(validated.score, is_fraud)

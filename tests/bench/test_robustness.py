@@ -12,7 +12,8 @@ from bench.adapting import ALL, KNOBS, REPORTED, SILENT, STANDARD, STRENGTHS, Pa
 from bench.findings import robustness
 from bench.robustness import judged, summary
 from bench.tables import tables
-from models.history import CHUNK, featurise
+from models.history import featurise
+from models.passage import CHUNK
 from models.scoring import Scores
 from simulator.config import SimulationConfig
 from simulator.simulation import Simulation
