@@ -468,6 +468,15 @@ def _large(result: Result) -> Iterator[Table]:
     yield Table("The model", ["", ""], [[name.replace("_", " "), figure(value)] for name, value in shown.items()])
 
 
+def _handbook(result: Result) -> Iterator[Table]:
+    title = f"Mean of {len(result['settings']['windows'])} windows whose test week ends before 25 July 2018"
+    rows = [
+        [name + (" (chosen)" if name == result["chosen"] else ""), *(f"{value:.4f}" for value in found.values())]
+        for name, found in result["candidates"].items()
+    ]
+    yield Table(title, ["", "AUC", "average precision", "card precision@100"], rows)
+
+
 def _robustness(result: Result) -> Iterator[Table]:
     knobs, lost = result["knobs"], result["lost"]
     strengths = list(next(iter(knobs.values())))
@@ -523,5 +532,6 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "training": _training,
     "large": _large,
     "robustness": _robustness,
+    "handbook": _handbook,
     "unseen": _unseen,
 }
