@@ -23,8 +23,9 @@ POINTS_PER_TENFOLD = 125
 MAX_SCORE = 1000
 LEAST_SLOPE = 0.05
 """No slope falls below this: a higher margin is always a higher probability."""
-PRIOR_WEIGHT = 1.0
-"""How strongly slopes are held at 1, the margin as it is. It matters only where there are next to no frauds."""
+PRIOR_WEIGHT = 10.0
+"""How strongly slopes are held at 1, the margin as it is: some two hundred frauds say little about a slope above even
+odds. See docs/decisions/0017-defaults.md."""
 MAX_STEPS = 100
 
 Floats = NDArray[np.float64]

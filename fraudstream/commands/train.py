@@ -58,9 +58,9 @@ def train(
     constraints: Annotated[
         bool, typer.Option(help="Keep risk monotone in features where the domain knows the direction.")
     ] = True,
-    trees: Annotated[int, typer.Option(min=1, max=10_000, help="Trees, at most.")] = 300,
-    depth: Annotated[int, typer.Option(min=1, max=16, help="Depth of a tree.")] = 5,
-    learning_rate: Annotated[float, typer.Option(min=1e-4, max=1, help="Weight of each tree.")] = 0.15,
+    trees: Annotated[int, typer.Option(min=1, max=10_000, help="Trees, at most.")] = 600,
+    depth: Annotated[int, typer.Option(min=1, max=16, help="Depth of a tree.")] = 6,
+    learning_rate: Annotated[float, typer.Option(min=1e-4, max=1, help="Weight of each tree.")] = 0.05,
     subsample: Annotated[float, typer.Option(min=0.05, max=1, help="Share of the payments each tree sees.")] = 0.8,
     param: Annotated[
         list[str] | None,
