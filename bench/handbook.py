@@ -1,11 +1,11 @@
 """The Fraud Detection Handbook's exact protocol through import, engine, training and scoring.
 
-    python -m bench.handbook --data FILE --train-start 2018-07-25 --scores OUT.parquet
+    python -m bench.handbook --data FILE --train-start 2018-07-25 --scores OUT.parquet [--json OUT]
     python -m bench.handbook --data FILE --choose [--json bench/results/handbook.json]
 
 The first fits on the seven days from `--train-start` and writes transaction_id and probability of every payment of the
-test week, days 15 to 21. State and entity risk are warmed by all earlier payments, verdicts reach entity risk seven days
-after their payment, and nothing is fitted on later weeks. Any start works for which the file has the three weeks.
+test week, days 15 to 21. State and entity risk are warmed by all earlier payments, verdicts reach entity risk seven
+days after their payment, and nothing is fitted on later weeks. Any start works whose three weeks the file has.
 
 The second shows how settings were chosen: every candidate on the ten windows whose test week ends before 25 July 2018.
 The data set (github.com/Fraud-Detection-Handbook/simulated-data-raw) is one Parquet or CSV file; it is not part of this
@@ -110,11 +110,18 @@ def main(
     probability = fitted(history, window, CANDIDATES[CHOSEN])
     scores.parent.mkdir(parents=True, exist_ok=True)
     history.payments[window.test].select("transaction_id", probability=pl.Series(probability)).write_parquet(scores)
-    found = figures_of(history, window, probability)
-    console.print(
-        f"{window.test.size:,} payments scored, in {scores}\nAUC {found.auc:.4f}, average precision"
-        f" {found.average_precision:.4f}, card precision@100 {found.card_precision_100:.4f}"
-    )
+    console.print(f"{window.test.size:,} payments scored, in {scores}")
+    is_fraud = history.payments["is_fraud"].to_numpy()
+    result = _result("handbook_week", data, {"train_start": str(start), "candidate": CHOSEN}) | {
+        "payments": int(window.counted.size),
+        "frauds": int(is_fraud[window.counted].sum()),
+        "figures": {
+            name: round(value, 4) for name, value in figures_of(history, window, probability)._asdict().items()
+        },
+    }
+    result["command"] = result["command"].replace(str(scores), scores.name)
+    show(result)
+    write(result, json)
 
 
 def featurised(data: Path, end: date) -> History:
@@ -146,8 +153,7 @@ def _choose(history: History, data: Path, json: Path | None) -> None:
     windows = [window_of(history, start) for start in starts]
     for window in windows:
         _check(history, window)
-    result: dict[str, Any] = {"benchmark": "handbook", **environment({"windows": [str(start) for start in starts]})}
-    result["command"] = result["command"].replace(str(data), data.name)
+    result = _result("handbook", data, {"windows": [str(start) for start in starts]})
     result |= {"chosen": CHOSEN, "candidates": {}}
     for name, candidate in CANDIDATES.items():
         found = [figures_of(history, window, fitted(history, window, candidate)) for window in windows]
@@ -157,6 +163,11 @@ def _choose(history: History, data: Path, json: Path | None) -> None:
         console.print(name, result["candidates"][name])
     show(result)
     write(result, json)
+
+
+def _result(benchmark: str, data: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    result = {"benchmark": benchmark, **environment(settings)}
+    return result | {"command": result["command"].replace(str(data), data.name)}
 
 
 def _check(history: History, window: Window) -> None:

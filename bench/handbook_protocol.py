@@ -38,8 +38,7 @@ class Window:
     test: Rows
     """The test week, all of it."""
     counted: Rows
-    """That of cards not known to be compromised: frauds of the training week, and of the test week's days as they become
-    known."""
+    """That of cards not known to be compromised by frauds of the training week, or of later days once known."""
 
     @property
     def end(self) -> date:

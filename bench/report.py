@@ -240,6 +240,20 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 ("model-precision-recall.svg", "model-calibration.svg", "model-kinds.svg"),
             ),
             Section(
+                "handbook_week",
+                "Public data: the Handbook's protocol",
+                "The Fraud Detection Handbook's simulated card payments "
+                "([simulated-data-raw](https://github.com/Fraud-Detection-Handbook/simulated-data-raw)): seven days of "
+                "training, seven of delay, seven of test, cards known to be compromised left out. State and entity "
+                "risk are warmed by all earlier payments, verdicts reach entity risk seven days after their payment.",
+            ),
+            Section(
+                "handbook",
+                "How its settings were chosen",
+                "Every candidate on the weekly windows whose test week ends before the tested windows' training "
+                "begins. The tested week was run once, with the candidate chosen here.",
+            ),
+            Section(
                 "entity_lag",
                 "Live and replayed entity features",
                 "What is known of payees, devices and SIMs reaches a worker over two topics, so a payment is judged "

@@ -10,6 +10,7 @@ Audit, live quality, the lake and a replay's comparison rest on it. Tokens only,
 """
 
 import io
+import zlib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -97,6 +98,8 @@ class DecisionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Version of the entity lists."""
     catalogue_hash: Sha256
     """Hash of the feature catalogue."""
+    rows_crc32: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] | None = None
+    """CRC-32 of the rows: what reads Arrow may end the process on damaged bytes."""
 
 
 _meta_encoder = msgspec.json.Encoder()
@@ -126,13 +129,15 @@ def _compressed(rows: pl.DataFrame) -> bytes:
 
 
 def _envelope(meta: DecisionMeta, rows: bytes) -> bytes:
-    head = _meta_encoder.encode(meta)
+    head = _meta_encoder.encode(msgspec.structs.replace(meta, rows_crc32=zlib.crc32(rows)))
     return b"".join((len(head).to_bytes(4, "little"), head, rows))
 
 
 def decode_decisions(value: bytes) -> tuple[DecisionMeta, pl.DataFrame]:
     """Metadata and rows of one record's value. Raises DecodeError on anything else."""
-    meta, start = _head(value)
+    meta, start, crc = _head(value)
+    if crc is not None and zlib.crc32(memoryview(value)[start:]) != crc:
+        raise DecodeError("malformed", "rows of a decisions record are damaged")
     try:
         rows = pl.read_ipc_stream(io.BytesIO(value[start:]))
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
@@ -153,7 +158,8 @@ def decode_meta(value: bytes) -> DecisionMeta:
     return _head(value)[0]
 
 
-def _head(value: bytes) -> tuple[DecisionMeta, int]:
+def _head(value: bytes) -> tuple[DecisionMeta, int, int | None]:
+    """The metadata, where the rows start, and their CRC-32, which is the envelope's business alone."""
     start = 4 + int.from_bytes(value[:4], "little")
     if len(value) < 4 or start > len(value):
         raise DecodeError("malformed", "decisions record is cut off")
@@ -167,7 +173,7 @@ def _head(value: bytes) -> tuple[DecisionMeta, int]:
             f"decisions record of version {meta.version}, this build reads up to {VERSION}",
             hint="upgrade this program to the workers' version",
         )
-    return meta, start
+    return msgspec.structs.replace(meta, rows_crc32=None), start, meta.rows_crc32
 
 
 def _wrong_columns(rows: pl.DataFrame) -> str:
