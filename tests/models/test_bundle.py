@@ -48,7 +48,7 @@ def test_the_model_card_states_windows_bands_and_metrics(kept_bundle):
         "| average precision |",
         "the 1 day before",
         "| app_scam |",
-        "`max_depth` | 5",
+        "`max_depth` | 6",
     ):
         assert text in card
 

@@ -10,7 +10,7 @@ from models.forest import Forest
 from models.training import Settings, train
 from models.training.constraints import DIRECTIONS, as_parameter, check, in_words
 
-SETTINGS = Settings(trees=20, depth=4, threads=1)
+SETTINGS = Settings(trees=20, depth=4, threads=1, learning_rate=0.15, colsample_bytree=1.0, min_child_weight=1.0)
 NAME = "payee_frauds"
 
 
