@@ -28,6 +28,8 @@ from fraudstream.progress import bars
 
 STAGES = ("simulate", "features", "train")
 FRAUD_RATE = 0.003
+TREES = 100
+"""At most: each is a way through all payments on disk."""
 SHOWN = ("auc", "average_precision", "recall_at_fpr_0.005", "recall_at_fpr_0.001")
 
 
@@ -107,7 +109,7 @@ def _train(home: Path, payments: int, payers: int, seed: int) -> dict[str, Any]:
     from models.training import Settings, train
 
     history = StoredHistory.open(home / "features")
-    settings = Settings(name="large", external_memory=True, scratch=home, seed=seed)
+    settings = Settings(name="large", trees=TREES, external_memory=True, scratch=home, seed=seed)
     with bars() as begin:
         manifest = train(history, settings, created_at=time.time_ns() // 1_000_000, begin=begin).manifest
     assert manifest.test is not None

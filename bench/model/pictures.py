@@ -133,4 +133,13 @@ def _steps(axes: Any, reliability: dict[str, list[float]], name: str, title: str
     said, seen = [row[0] for row in rows], [row[1] for row in rows]
     reach = [[seen - (low_high or (seen, seen))[0] for _, seen, low_high in rows],
              [(low_high or (seen, seen))[1] - seen for _, seen, low_high in rows]]  # fmt: skip
-    axes.errorbar(said, seen, yerr=reach, color=COLOURS[name], marker="o", markersize=3, elinewidth=0.7, label=title)
+    axes.errorbar(
+        said,
+        seen,
+        yerr=np.maximum(reach, 0),
+        color=COLOURS[name],
+        marker="o",
+        markersize=3,
+        elinewidth=0.7,
+        label=title,
+    )

@@ -108,7 +108,8 @@ def calibration(bins: Sequence[Bin]) -> Picture:
         least = min(x.min(), y.min()) / 3 if shown else 0.01
         axes.plot([least, 100], [least, 100], color=OTHER, linewidth=1, linestyle=(0, (3, 3)))
         if shown:
-            axes.errorbar(x, y, reach.T, color=MODEL, fmt="o", markersize=5, linewidth=1.4, capsize=2.5)
+            # A share of exactly 1 may lie a rounding above its interval's end.
+            axes.errorbar(x, y, np.maximum(reach.T, 0), color=MODEL, fmt="o", markersize=5, linewidth=1.4, capsize=2.5)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(least, 100)

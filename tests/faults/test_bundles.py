@@ -10,7 +10,7 @@ import pytest
 from kit.bank import Bank, Worker
 from kit.oracle import audit
 from kit.readback import messages
-from models.bundle import Bundle, write_bundle
+from models.bundle import MODEL, Bundle, write_bundle
 from schemas.decision import decode_decisions
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -35,7 +35,8 @@ def another(bundle: Path, directory: Path, name: str) -> Bundle:
     """A good bundle with the same trees; it flags more."""
     given = Bundle.load(bundle)
     manifest = msgspec.structs.replace(given.manifest, name=name, alert_score=given.manifest.alert_score // 2, files={})
-    return write_bundle(directory / name, manifest, given.model)
+    beside = {name: content for name, content in given.contents.items() if name not in (MODEL, "README.md")}
+    return write_bundle(directory / name, manifest, given.model, beside)
 
 
 def bad(bundle: Path, directory: Path, how: str) -> Path:
