@@ -16,7 +16,7 @@ from agents.champion import Models
 from agents.drift import DriftWatch
 from agents.reporting import Judged, alert_record, decision_records
 from agents.tables import ListTable, RiskTable
-from models.activity import ACCOUNT, activity_of
+from models.activity import activity_of
 from models.batch import PaymentBatch, from_records
 from models.engine import DUPLICATE, REDO, compute
 from models.entity_risk import SEEN, assemble
@@ -164,10 +164,7 @@ class Scoring:
     def _activity(self, outputs: Outputs, judged: Judged) -> None:
         """What the payments say about payees, devices and SIMs; a duplicate or a redo says nothing new."""
         counted = np.flatnonzero(judged.status & (DUPLICATE | REDO) == 0)
-        payer_known = self.risk.may_know(entity_keys(ACCOUNT, judged.payments.tokens("payer")))
-        activity = activity_of(
-            judged.payments.rows.take(counted), judged.status[counted], payer_known[counted], judged.risk[counted]
-        )
+        activity = activity_of(judged.payments.rows.take(counted), judged.status[counted], judged.risk[counted])
         parts = split_activity(activity, self.activity_partitions)
         outputs.bulk[self.topics.entity_activity] = [
             {"key": None, "value": value, "partition": partition} for partition, value in parts

@@ -11,6 +11,7 @@ from fraudstream.progress import progress
 from models.arena import GrowingArena
 from models.batch import PaymentBatch
 from models.engine import RISK, compute
+from models.keys import of_tokens
 from models.payer_state import PAYER, PAYER_CODEC
 from stream.changelog import POSITION_KEY, encode_position
 from stream.librdkafka import producer
@@ -24,7 +25,7 @@ Records = Sequence[tuple[bytes, bytes]]
 def records_after(payments: PaymentBatch) -> list[bytes]:
     """The record of each payer after these payments, in the order in which the payers appear."""
     arena = GrowingArena(PAYER)
-    rows = arena.rows(payments.payer_keys)
+    rows = arena.rows(of_tokens(payments.tokens("payer")))
     risk = np.full(len(payments), np.nan, dtype=RISK)
     compute(payments.rows, arena.records, rows, risk, np.zeros(len(payments), dtype=np.uint8))
     return PAYER_CODEC.encode(arena.records, np.unique(rows))

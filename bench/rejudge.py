@@ -17,6 +17,7 @@ from models.batch import from_transactions
 from models.engine import RISK, compute
 from models.fingerprint import fingerprints
 from models.forest import Matrix
+from models.keys import of_tokens
 from models.payer_state import PAYER
 from models.scoring import Scorer
 from models.tokens import Tokeniser
@@ -55,7 +56,7 @@ def judged_again(
             transactions, rejected = decode_transactions([value for _, value, _ in part])
             assert not rejected, "every payment was decided"
             payments = from_transactions(transactions, np.array([at for _, _, at in part]), tokeniser)
-            rows = arena.rows(payments.payer_keys)
+            rows = arena.rows(of_tokens(payments.tokens("payer")))
             status = np.zeros(len(part), dtype=np.uint8)
             features = compute(payments.rows, arena.records, rows, risk[start : start + BATCH], status)
             yield partition, np.array([offset for offset, _, _ in part], dtype=np.int64), features

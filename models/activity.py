@@ -14,13 +14,11 @@ from schemas.entity_activity import ACTIVITY, FIRST_TIME, FRAUD, LAYERED, OUTFLO
 ACCOUNT, DEVICE, SIM = 1, 2, 3
 
 
-def activity_of(
-    payments: NDArray[np.void], status: NDArray[np.uint8], payer_known: NDArray[np.bool_], risk: NDArray[np.void]
-) -> NDArray[np.void]:
+def activity_of(payments: NDArray[np.void], status: NDArray[np.uint8], risk: NDArray[np.void]) -> NDArray[np.void]:
     """Rows of `ACTIVITY` of n payments of PAYMENT, `status` and `risk` as they were judged. Duplicates were left out.
 
-    Money received; money paid, by payers that are known as entities (n,), because only of an account that receives
-    is it news that it pays; and the first use of a device or SIM by a payer.
+    Money received; money paid, by payers of whom entity risk is known, because only of an account that receives is it
+    news that it pays; and the first use of a device or SIM by a payer. `models.chunk` applies the same offline.
     """
     clamped = (status & CLAMPED) != 0
     times = np.where(clamped, payments["published"], payments["event_time"]).astype(np.int64)
@@ -28,7 +26,7 @@ def activity_of(
     received = np.where(status & FIRST_PAYEE, FIRST_TIME, 0) | np.where(layered, LAYERED, 0)
     parts: tuple[tuple[int, str, NDArray[np.int64], NDArray[Any] | int], ...] = (
         (ACCOUNT, "payee", np.arange(payments.size), received),
-        (ACCOUNT, "payer", np.flatnonzero(payer_known), OUTFLOW),
+        (ACCOUNT, "payer", np.flatnonzero(~np.isnan(risk["payer_received_day_rupees"])), OUTFLOW),
         (DEVICE, "device", np.flatnonzero(status & NEW_DEVICE), FIRST_TIME),
         (SIM, "sim", np.flatnonzero(status & NEW_SIM), FIRST_TIME),
     )
@@ -74,5 +72,19 @@ def activity_of_verdicts(tokeniser: Tokeniser, verdicts: Mapping[str, Texts], ti
         rows["token"] = np.frombuffer(tokens, dtype="V16")
         known = np.flatnonzero([text is not None for text in verdicts[name]])
         parts.append(rows[known])
+        of.append(known)
+    return Verdicts(np.concatenate(parts), np.concatenate(of))
+
+
+def activity_of_frauds(payments: NDArray[np.void]) -> Verdicts:
+    """The same of payments of PAYMENT that turned out to be fraud."""
+    parts, of = [], []
+    for name, kind, flags in VERDICTS:
+        tokens = tokens_of(payments, name)
+        known = np.flatnonzero((payments[name] != 0) | (payments[f"{name}_low"] != 0))
+        rows = np.zeros(known.size, dtype=ACTIVITY)
+        rows["kind"], rows["flags"], rows["token"] = kind, flags, tokens[known]
+        rows["event_time"] = payments["event_time"][known]
+        parts.append(rows)
         of.append(known)
     return Verdicts(np.concatenate(parts), np.concatenate(of))

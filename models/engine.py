@@ -73,12 +73,13 @@ def compute(
     Moves the records on and adds to `status` (n,), in place.
     """
     features = np.empty(payments.size, dtype=FEATURES)
-    _compute(payments, states, rows, risk, status, features)
+    judge(payments, states, rows, risk, status, features)
     return features.view(np.float32).reshape(payments.size, len(FEATURE_NAMES))
 
 
 @compiled
-def _compute(payments, states, rows, risk, status, features):
+def judge(payments, states, rows, risk, status, features):
+    """`compute` for compiled callers; writes to `features` (n,) of FEATURES."""
     for i in range(payments.size):
         p, s, r, f = payments[i], states[rows[i]], risk[i], features[i]
         time_ms = p.event_time

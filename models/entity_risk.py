@@ -106,29 +106,33 @@ def assemble(known: Mapping[str, NDArray[np.void]], event_time: NDArray[np.float
 @compiled
 def _assemble(payees: Any, devices: Any, sims: Any, payers: Any, times: Any, risk: Any) -> None:
     for i in range(times.size):
-        r, now = risk[i], times[i]
-        payee, device, sim, payer = payees[i], devices[i], sims[i], payers[i]
-        if payee.updated_at > 0:
-            inflow = payee.inflow_day if now - payee.updated_at < DAY_MS else np.float32(0)
-            r.payee_payers = payee.payers
-            r.payee_inflow_day_rupees = inflow
-            r.payee_passthrough = min(payee.outflow_day / inflow, np.float32(1)) if inflow > 0 else np.float32(0)
-            r.payee_first_time_share = payee.first_time_share
-            r.payee_frauds = _faded(payee.fraud_weight, payee.last_fraud, now)
-            r.payee_fraud_share = payee.fraud_share
-            r.payee_fraud_days = (now - payee.fraud_since) / DAY_MS if payee.fraud_since > 0 else np.nan
-            r.payee_silence_days = payee.silence_days
-            r.payee_layered_share = payee.layered_share
-            r.payee_risk = payee.risk
-        if device.updated_at > 0:
-            r.device_payers = device.payers
-            r.device_frauds = _faded(device.fraud_weight, device.last_fraud, now)
-        if sim.updated_at > 0:
-            r.sim_payers = sim.payers
-        if payer.updated_at > 0:
-            r.payer_received_day_rupees = payer.inflow_day if now - payer.updated_at < DAY_MS else np.float32(0)
-            r.payer_losses = _faded(payer.loss_weight, payer.last_loss, now)
-            r.payer_risk = payer.risk
+        see(risk[i], payees[i], devices[i], sims[i], payers[i], times[i])
+
+
+@compiled
+def see(r: Any, payee: Any, device: Any, sim: Any, payer: Any, now: Any) -> None:
+    """Write one payment's risk, which is NaN so far."""
+    if payee.updated_at > 0:
+        inflow = payee.inflow_day if now - payee.updated_at < DAY_MS else np.float32(0)
+        r.payee_payers = payee.payers
+        r.payee_inflow_day_rupees = inflow
+        r.payee_passthrough = min(payee.outflow_day / inflow, np.float32(1)) if inflow > 0 else np.float32(0)
+        r.payee_first_time_share = payee.first_time_share
+        r.payee_frauds = _faded(payee.fraud_weight, payee.last_fraud, now)
+        r.payee_fraud_share = payee.fraud_share
+        r.payee_fraud_days = (now - payee.fraud_since) / DAY_MS if payee.fraud_since > 0 else np.nan
+        r.payee_silence_days = payee.silence_days
+        r.payee_layered_share = payee.layered_share
+        r.payee_risk = payee.risk
+    if device.updated_at > 0:
+        r.device_payers = device.payers
+        r.device_frauds = _faded(device.fraud_weight, device.last_fraud, now)
+    if sim.updated_at > 0:
+        r.sim_payers = sim.payers
+    if payer.updated_at > 0:
+        r.payer_received_day_rupees = payer.inflow_day if now - payer.updated_at < DAY_MS else np.float32(0)
+        r.payer_losses = _faded(payer.loss_weight, payer.last_loss, now)
+        r.payer_risk = payer.risk
 
 
 @compiled

@@ -133,21 +133,26 @@ def update(activity: NDArray[np.void], states: NDArray[np.void], rows: NDArray[n
 @compiled
 def _update(flags, times, amounts, states, rows):
     for i in range(rows.size):
-        s = states[rows[i]]
-        seconds = np.uint32(times[i] // 1000)
-        rupees = amounts[i] / 100
-        if flags[i] & FRAUD:
-            _judged(s, flags[i], seconds)
-            continue
-        if flags[i] & OUTFLOW:
-            s.outs = add_to_buckets(
-                s.out_index, s.out_count, s.out_amount, s.outs, seconds // BUCKET_SECONDS, BUCKETS, rupees
-            )
-        else:
-            _received(s, flags[i], seconds, rupees)
-        if s.first_seen == 0:
-            s.first_seen = seconds
-        s.last_seen = max(s.last_seen, seconds)
+        move(states[rows[i]], flags[i], times[i], amounts[i])
+
+
+@compiled
+def move(s, flags, time_ms, paise):
+    """Move one record on."""
+    seconds = np.uint32(time_ms // 1000)
+    rupees = paise / 100
+    if flags & FRAUD:
+        _judged(s, flags, seconds)
+        return
+    if flags & OUTFLOW:
+        s.outs = add_to_buckets(
+            s.out_index, s.out_count, s.out_amount, s.outs, seconds // BUCKET_SECONDS, BUCKETS, rupees
+        )
+    else:
+        _received(s, flags, seconds, rupees)
+    if s.first_seen == 0:
+        s.first_seen = seconds
+    s.last_seen = max(s.last_seen, seconds)
 
 
 @compiled
@@ -210,38 +215,44 @@ def publishable(states: NDArray[np.void], rows: NDArray[np.int64]) -> tuple[NDAr
 @compiled
 def _publishable(states, rows, values, changed):
     for i in range(rows.size):
-        s, v = states[rows[i]], values[i]
-        now = s.last_seen // BUCKET_SECONDS
-        v.updated_at = max(np.int64(s.last_seen), np.int64(s.last_fraud), np.int64(s.last_loss)) * 1000
-        v.first_seen = np.int64(s.first_seen) * 1000
-        v.last_fraud = np.int64(s.last_fraud) * 1000
-        v.payers = s.payers
-        v.inflow_count = window(s.in_index, s.in_count, s.ins, now, BUCKETS)
-        v.inflow_day = window(s.in_index, s.in_amount, s.ins, now, BUCKETS)
-        v.outflow_day = window(s.out_index, s.out_amount, s.outs, now, BUCKETS)
-        v.received = s.received
-        v.first_time_share = s.payers / max(1, s.payments)
-        v.frauds = s.frauds
-        v.fraud_weight = s.fraud_weight
-        v.fraud_since = np.int64(s.fraud_since) * 1000
-        v.loss_weight = s.loss_weight
-        v.last_loss = np.int64(s.last_loss) * 1000
-        v.fraud_share = _fraud_share(s)
-        v.silence_days = s.silence / 86_400 if s.last_in - s.woken_at < AWAKE_SECONDS else 0.0
-        v.layered_share = min(1.0, s.layered_weight / s.money_weight) if s.money_weight > 0 else 0.0
-        v.risk = _risk(v, s)
-        level = np.uint32(0)
-        verdicts = s.frauds + s.losses
-        if s.payers > 1 or verdicts > 0 or v.silence_days > DORMANT_DAYS:
-            payers = np.uint32(2 * np.log2(max(1.0, s.payers)))
-            money = np.uint32(np.log2(max(1.0, v.inflow_day / 1000)) / 2)
-            woken = np.uint32(128 if v.silence_days > DORMANT_DAYS else 0)
-            level = (min(verdicts, np.uint32(65_535)) << np.uint32(16)) | (payers << np.uint32(8)) | woken | money
-        moved = abs(v.risk - s.published_risk) >= RISK_STEP
-        if level != s.published_level or moved:
-            changed[i] = True
-            s.published_level = level
-            s.published_risk = v.risk
+        changed[i] = publish(states[rows[i]], values[i])
+
+
+@compiled
+def publish(s, v):
+    """Write what is published of one record; returns whether it is news, and marks it as published then."""
+    now = s.last_seen // BUCKET_SECONDS
+    v.updated_at = max(np.int64(s.last_seen), np.int64(s.last_fraud), np.int64(s.last_loss)) * 1000
+    v.first_seen = np.int64(s.first_seen) * 1000
+    v.last_fraud = np.int64(s.last_fraud) * 1000
+    v.payers = s.payers
+    v.inflow_count = window(s.in_index, s.in_count, s.ins, now, BUCKETS)
+    v.inflow_day = window(s.in_index, s.in_amount, s.ins, now, BUCKETS)
+    v.outflow_day = window(s.out_index, s.out_amount, s.outs, now, BUCKETS)
+    v.received = s.received
+    v.first_time_share = s.payers / max(1, s.payments)
+    v.frauds = s.frauds
+    v.fraud_weight = s.fraud_weight
+    v.fraud_since = np.int64(s.fraud_since) * 1000
+    v.loss_weight = s.loss_weight
+    v.last_loss = np.int64(s.last_loss) * 1000
+    v.fraud_share = _fraud_share(s)
+    v.silence_days = s.silence / 86_400 if s.last_in - s.woken_at < AWAKE_SECONDS else 0.0
+    v.layered_share = min(1.0, s.layered_weight / s.money_weight) if s.money_weight > 0 else 0.0
+    v.risk = _risk(v, s)
+    level = np.uint32(0)
+    verdicts = s.frauds + s.losses
+    if s.payers > 1 or verdicts > 0 or v.silence_days > DORMANT_DAYS:
+        payers = np.uint32(2 * np.log2(max(1.0, s.payers)))
+        money = np.uint32(np.log2(max(1.0, v.inflow_day / 1000)) / 2)
+        woken = np.uint32(128 if v.silence_days > DORMANT_DAYS else 0)
+        level = (min(verdicts, np.uint32(65_535)) << np.uint32(16)) | (payers << np.uint32(8)) | woken | money
+    moved = abs(v.risk - s.published_risk) >= RISK_STEP
+    if level == s.published_level and not moved:
+        return False
+    s.published_level = level
+    s.published_risk = v.risk
+    return True
 
 
 @compiled

@@ -70,6 +70,41 @@ class KeyIndex:
         _remove(self._slots, self._words, rows)
 
 
+class GrowingIndex:
+    """The row of each key, rows given in the order in which keys are first seen."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._words = _words(0, np.zeros((1_024, width), dtype=np.uint8))
+        self._slots = _slots(1_024)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def find(self, keys: Keys) -> Rows:
+        """(n,) rows of `keys`, `NONE` for one never seen."""
+        assert keys.shape[1] == self._width, "the index is of other keys"
+        rows = np.empty(len(keys), dtype=np.int64)
+        _find(self._slots, self._words, _words(0, keys), rows)
+        return rows
+
+    def add(self, keys: Keys) -> Rows:
+        """(n,) rows of `keys`, which may repeat; a key never seen gets the next row."""
+        assert keys.shape[1] == self._width, "the index is of other keys"
+        if self._count + len(keys) > len(self._words):
+            self._words = np.resize(self._words, (2 * (self._count + len(keys)), self._words.shape[1]))
+            self._slots = _slots(len(self._words))
+            _put(self._slots, self._words, np.arange(self._count))
+        rows = np.empty(len(keys), dtype=np.int64)
+        self._count = _add(self._slots, self._words, self._count, _words(0, keys), rows)
+        return rows
+
+    def keys(self) -> Keys:
+        """(n, width) every key, in order of its row."""
+        return self._words[: self._count].view(np.uint8)[:, : self._width]
+
+
 def _words(partition: int, keys: Keys) -> Words:
     """Key and partition side by side, filled up to whole words."""
     count, width = keys.shape
@@ -115,6 +150,25 @@ def _find(slots: Slots, words: Words, wanted: Words, rows: Rows) -> None:
                 rows[i] = row
                 break
             at = (at + 1) & mask
+
+
+@compiled
+def _add(slots: Slots, words: Words, count: int, wanted: Words, rows: Rows) -> int:
+    mask = slots.shape[0] - 1
+    for i in range(wanted.shape[0]):
+        digest = _digest(wanted, i)
+        at = digest & mask
+        while slots[at, 1]:
+            row = np.int64(slots[at, 1]) - 1
+            if slots[at, 0] == digest and _same(words, row, wanted, i):
+                break
+            at = (at + 1) & mask
+        if not slots[at, 1]:
+            words[count] = wanted[i]
+            count += 1
+            slots[at, 0], slots[at, 1] = digest, count
+        rows[i] = np.int64(slots[at, 1]) - 1
+    return count
 
 
 @compiled

@@ -12,17 +12,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models import entity_state
-from models.activity import activity_of, activity_of_verdicts
+from models.activity import activity_of_frauds
 from models.arena import GrowingArena
 from models.batch import PaymentBatch, from_frame
-from models.engine import DUPLICATE, compute
-from models.entity_risk import SEEN, assemble
-from models.entity_state import ENTITY, VALUES, entity_keys
-from models.keys import as_bytes
+from models.catalogue import FEATURE_NAMES, FEATURES
+from models.chunk import VERDICT, pass_chunks
+from models.engine import RISK, compute
+from models.entity_risk import SEEN
+from models.entity_state import ENTITY, ENTITY_KEY_BYTES, VALUES, entity_keys
+from models.keys import of_tokens
 from models.payer_state import PAYER
 from models.tokens import Tokeniser
-from schemas.entity_activity import ACTIVITY
 
 CHUNK = 2_000
 CHUNK_MS = 60_000
@@ -41,10 +41,9 @@ class Passage:
     def __init__(self, tokeniser: Tokeniser, labels: pl.DataFrame | None = None) -> None:
         self._tokeniser = tokeniser
         self._payers = GrowingArena(PAYER)
-        self._entities = GrowingArena(ENTITY)
+        self._entities = GrowingArena(ENTITY, ENTITY_KEY_BYTES)
         self._published = np.zeros(1, dtype=VALUES)
-        self._verdicts = np.zeros(0, dtype=ACTIVITY)
-        self._known_at = np.zeros(0, dtype=np.int64)
+        self._verdicts = np.zeros(0, dtype=VERDICT)
         self._labels: pl.DataFrame | None = None
         if labels is not None:
             self.expect(labels)
@@ -57,68 +56,71 @@ class Passage:
     def judge(self, payments: pl.DataFrame) -> Iterator[Judged]:
         """Pass payments in `ORDER`, of whole minutes; yields their features and status piece by piece."""
         for slab in slabs(payments):
-            self._await(slab)
-            batch = from_frame(slab, self._tokeniser)
             times = slab["event_time"].to_numpy()
-            judged = [
-                self._chunk(PaymentBatch(batch.ids[start:stop], batch.rows[start:stop]), int(times[start]))
-                for start, stop in chunks(times)
-            ]
-            yield np.concatenate([features for features, _ in judged]), np.concatenate([bits for _, bits in judged])
+            yield self.step(from_frame(slab, self._tokeniser), times, chunks(times))
 
-    def _chunk(self, batch: PaymentBatch, now: int) -> Judged:
-        known = int(np.searchsorted(self._known_at, now, side="right"))
-        if known:
-            self._apply(self._verdicts[:known])
-            self._verdicts, self._known_at = self._verdicts[known:], self._known_at[known:]
-        rows = self._payers.rows(batch.payer_keys)
+    def step(self, batch: PaymentBatch, times: NDArray[np.int64], starts: NDArray[np.int64]) -> Judged:
+        """Pass payments (n,) of whole chunks, which begin at `starts`; `times` (n,), ascending, decide which verdicts
+        are known."""
+        self._await(batch)
+        rows = self._payers.rows(of_tokens(batch.tokens("payer")))
+        seen = self._seen(batch)
+        risk = np.full(len(batch), np.nan, dtype=RISK)
         status = np.zeros(len(batch), dtype=np.uint8)
-        values = {name: self._values(kind, batch, name) for name, kind in SEEN}
-        risk = assemble(values, batch.rows["event_time"])
-        features = compute(batch.rows, self._payers.records, rows, risk, status)
-        counted = np.flatnonzero(status & DUPLICATE == 0)
-        payer_known = values["payer"]["updated_at"] > 0
-        self._apply(activity_of(batch.rows[counted], status[counted], payer_known[counted], risk[counted]))
-        return features, status
+        features = np.empty(len(batch), dtype=FEATURES)
+        told = pass_chunks(
+            np.append(starts, len(batch)), times, batch.rows, self._payers.records, rows, self._entities.records, seen,
+            self._published, self._verdicts, risk, status, features,
+        )  # fmt: skip
+        self._verdicts = self._verdicts[told:]
+        return features.view(np.float32).reshape(len(batch), len(FEATURE_NAMES)), status
 
-    def _await(self, payments: pl.DataFrame) -> None:
+    def step_given(self, batch: PaymentBatch, risk: NDArray[np.void]) -> Judged:
+        """Pass payments (n,) whose entity risk (n,) of RISK is known from elsewhere."""
+        rows = self._payers.rows(of_tokens(batch.tokens("payer")))
+        status = np.zeros(len(batch), dtype=np.uint8)
+        return compute(batch.rows, self._payers.records, rows, risk, status), status
+
+    def _seen(self, batch: PaymentBatch) -> NDArray[np.int64]:
+        """(n, 4) rows of the entities of each payment, in the order of `SEEN`; nobody's for a payer who is none."""
+        keys = [entity_keys(kind, batch.tokens(name)) for name, kind in SEEN]
+        seen = [self._entity_rows(each) for each in keys[:-1]]
+        return np.stack([*seen, self._entities.find(keys[-1])], axis=1)
+
+    def _entity_rows(self, keys: NDArray[np.uint8]) -> NDArray[np.int64]:
+        rows = self._entities.rows(keys)
+        if self._published.size <= self._entities.records.size:
+            grown = np.zeros(self._entities.records.size + 1, dtype=VALUES)  # the last one, of row -1, is nobody's
+            grown[: self._published.size - 1] = self._published[:-1]
+            self._published = grown
+        return rows
+
+    def _await(self, batch: PaymentBatch) -> None:
         """Wait for the verdicts on these payments."""
         if self._labels is None:
             return
-        device = pl.col("device_id") if "device_id" in payments.columns else pl.lit(None, dtype=pl.String)
-        about = payments.select("transaction_id", "payer", "payee", device.alias("device"), "event_time")
-        due = about.join(self._labels, on="transaction_id", how="inner", maintain_order="left")
-        named = {name: due[name].to_list() for name in ("payer", "payee", "device")}
-        said = activity_of_verdicts(self._tokeniser, named, due["event_time"].to_numpy())
-        verdicts = np.concatenate([self._verdicts, said.activity])
-        known_at = np.concatenate([self._known_at, due["known_at"].to_numpy()[said.of]])
-        order = np.argsort(known_at, kind="stable")
-        self._verdicts, self._known_at = verdicts[order], known_at[order]
-
-    def _values(self, kind: int, batch: PaymentBatch, name: str) -> NDArray[np.void]:
-        """What is published of one entity of each payment; zeros for nothing."""
-        rows = self._entities.find(as_bytes(entity_keys(kind, batch.tokens(name))))
-        return self._published[rows]  # the last one, of row -1, is nobody's
-
-    def _apply(self, activity: NDArray[np.void]) -> None:
-        rows = self._entities.rows(as_bytes(entity_keys(activity["kind"], activity["token"])))
-        if self._published.size <= self._entities.records.size:
-            grown = np.zeros(self._entities.records.size + 1, dtype=VALUES)
-            grown[: self._published.size - 1] = self._published[:-1]
-            self._published = grown
-        entity_state.update(activity, self._entities.records, rows)
-        touched = np.unique(rows)
-        changed, values = entity_state.publishable(self._entities.records, touched)
-        self._published[touched[changed]] = values[changed]
+        asked = pl.DataFrame({"transaction_id": batch.ids, "of": np.arange(len(batch))})
+        due = asked.join(self._labels, on="transaction_id", how="inner", maintain_order="left")
+        said = activity_of_frauds(batch.rows[due["of"].to_numpy()])
+        verdicts = np.empty(said.of.size, dtype=VERDICT)
+        verdicts["known_at"] = due["known_at"].to_numpy()[said.of]
+        verdicts["row"] = self._entity_rows(entity_keys(said.activity["kind"], said.activity["token"]))
+        verdicts["event_time"], verdicts["flags"] = said.activity["event_time"], said.activity["flags"]
+        verdicts = np.concatenate([self._verdicts, verdicts])
+        self._verdicts = verdicts[np.argsort(verdicts["known_at"], kind="stable")]
 
 
-def chunks(times: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Where each chunk starts and stops in payments of whole minutes, by their ascending times in epoch ms."""
+def chunks(times: NDArray[np.int64], before: int = 0) -> NDArray[np.int64]:
+    """Where each chunk begins in payments by their ascending times in epoch ms, `before` of whose first minute have
+    passed already, in whole chunks."""
+    if not times.size:
+        return np.zeros(0, dtype=np.int64)
     minutes = times // CHUNK_MS
     first = np.flatnonzero(np.r_[True, minutes[1:] != minutes[:-1]])
-    since = np.arange(times.size) - np.repeat(first, np.diff(np.r_[first, times.size]))
-    starts = np.flatnonzero(since % CHUNK == 0)
-    return list(zip(starts.tolist(), [*starts[1:].tolist(), times.size], strict=True)) if times.size else []
+    lengths = np.diff(np.r_[first, times.size])
+    since = np.arange(times.size) - np.repeat(first, lengths)
+    since[: lengths[0]] += before
+    return np.flatnonzero(since % CHUNK == 0)
 
 
 def slabs(payments: pl.DataFrame) -> Iterator[pl.DataFrame]:

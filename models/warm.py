@@ -40,7 +40,7 @@ def warm() -> None:
     drift_counts.Window(edges).see(features, np.zeros(2, dtype=np.int16), rows, status, rows)
     entities, risks = np.zeros(4, dtype=ENTITY), np.zeros(2, dtype=VALUES)
     risk = assemble({name: risks for name, _ in SEEN}, batch.rows["event_time"])
-    entity_state.update(activity_of(batch.rows, status, np.ones(2, dtype=np.bool_), risk), entities, np.arange(4))
+    entity_state.update(activity_of(batch.rows, status, risk), entities, np.arange(4))
     entity_state.publishable(entities, np.arange(4))
     for codec, records in (
         (PAYER_CODEC, payers),

@@ -72,13 +72,13 @@ def _code() -> str:
 def _train(history: Path, out: Path) -> None:
     import xgboost
 
-    arena = GrowingArena(features.RECORD)
+    arena = GrowingArena(features.RECORD, width=8)
     parts: list[NDArray[np.float32]] = []
     payments = pl.concat([frame.select(FIELDS) for frame in read_transactions(history)])
     with progress("learning the reduced job", payments.height) as advance:
         for part in payments.iter_slices(CHUNK):
             rows = features.rows_of([features.Payment(**each) for each in part.iter_rows(named=True)])
-            at = arena.rows([payer.encode() for payer in part["payer"].to_list()])
+            at = arena.rows(part["payer"].hash(0).to_numpy().view(np.uint8).reshape(-1, 8))
             parts.append(features.judge(rows, arena.records, at))
             advance(part.height)
     known = scan_labels(history).filter(pl.col("is_fraud") & (pl.col("known_at") <= payments["event_time"].max()))

@@ -21,15 +21,15 @@ from models.arena import GrowingArena
 from models.batch import from_transactions
 from models.bundle import Bundle
 from models.engine import DUPLICATE, RISK, compute
-from models.entity_state import ENTITY
+from models.entity_state import ENTITY, ENTITY_KEY_BYTES
 from models.fingerprint import fingerprints
-from models.keys import as_bytes
+from models.keys import as_bytes, of_tokens
 from models.payer_state import PAYER, PAYER_CODEC
 from models.policy import DECIDED_BY, Decider, Policy
 from models.scoring import Scorer
 from models.tokens import Tokeniser
 from schemas.codec import decode_transactions
-from schemas.entity_activity import ACTIVITY, FRAUD, OUTFLOW, decode_activity
+from schemas.entity_activity import ACTIVITY, FRAUD, decode_activity
 
 BATCH = 1_009
 """Unlike that of any run."""
@@ -61,9 +61,9 @@ class Expected:
     payers: pl.DataFrame
     """Their records: `kit.readback.STATE`."""
     activity: pl.DataFrame
-    """What the payments say about entities, without outflows: those are told only of known ones. row, count."""
+    """What the payments say about entities. row, count."""
     told: pl.DataFrame
-    """The same of the activity that was committed."""
+    """The same of the activity that was committed, without verdicts."""
     entities: pl.DataFrame
     """Where the record of each is in `entity_records`: `ENTITIES`."""
     entity_records: NDArray[np.void]
@@ -141,13 +141,12 @@ class Replay:
         offsets, times = np.array(chunk.offsets)[where], np.array(chunk.times)[where]
         payments = from_transactions(transactions, times, self._tokeniser)
         arena = self._payers.setdefault(partition, GrowingArena(PAYER))
-        rows = arena.rows(payments.payer_keys)
+        rows = arena.rows(of_tokens(payments.tokens("payer")))
         risk, shas = self._outside(partition, offsets)
         status = np.zeros(len(payments), dtype=np.uint8)
         features = compute(payments.rows, arena.records, rows, risk, status)
         new = np.flatnonzero(status & DUPLICATE == 0)
-        nobody = np.zeros(new.size, dtype=np.bool_)
-        self._activity.append(activity_of(payments.rows[new], status[new], nobody, risk[new]))
+        self._activity.append(activity_of(payments.rows[new], status[new], risk[new]))
         for sha in np.unique(shas).tolist():
             mine = np.flatnonzero(shas == sha)
             scores = self.models[sha].score(features[mine])
@@ -182,7 +181,7 @@ class Replay:
 
     def _records_of(self, partition: int) -> pl.DataFrame:
         arena = self._payers[partition]
-        keys = [key for key, _ in arena.items()]
+        keys = as_bytes(arena.keys())
         values = PAYER_CODEC.encode(arena.records, np.arange(len(keys)))
         columns = {"partition": np.full(len(keys), partition, dtype=np.int32), "key": keys, "value": values}
         return pl.DataFrame(columns, schema=STATE)
@@ -193,17 +192,16 @@ class Replay:
         told = [np.zeros(0, dtype=ACTIVITY)]
         for partition, offset, value in self._told:
             activity = decode_activity(value)
-            arena = arenas.setdefault(partition, GrowingArena(ENTITY))
-            keys = as_bytes(entity_state.entity_keys(activity["kind"], activity["token"]))
-            rows = arena.rows(keys)
+            arena = arenas.setdefault(partition, GrowingArena(ENTITY, ENTITY_KEY_BYTES))
+            rows = arena.rows(entity_state.entity_keys(activity["kind"], activity["token"]))
             entity_state.update(activity, arena.records, rows)
-            told.append(activity[activity["flags"] & (OUTFLOW | FRAUD) == 0])
+            told.append(activity[activity["flags"] & FRAUD == 0])
             self._ends["entities"][partition] = offset + 1
         frames, records, known = [], [np.zeros(0, dtype=ENTITY)], 0
         for partition, arena in arenas.items():
             columns = {
                 "partition": np.full(len(arena), partition, dtype=np.int32),
-                "key": [key for key, _ in arena.items()],
+                "key": as_bytes(arena.keys()),
                 "index": np.arange(known, known + len(arena)),
             }
             frames.append(pl.DataFrame(columns, schema=ENTITIES))

@@ -16,6 +16,7 @@ from models.bundle import Bundle, write_bundle
 from models.catalogue import FEATURE_NAMES
 from models.engine import RISK, compute
 from models.history import History
+from models.keys import as_keys, of_tokens
 from models.payer_state import PAYER
 from models.scoring import Scorer
 from models.tokens import Tokeniser
@@ -37,7 +38,7 @@ class Judge:
     def matrix(self, payments: Sequence[Transaction], published: int | None = None, redo: int = 0) -> np.ndarray:
         times = np.array([published or payment.event_time for payment in payments])
         batch = from_transactions(payments, times, self.tokeniser)
-        rows = self.payers.rows(batch.payer_keys)
+        rows = self.payers.rows(of_tokens(batch.tokens("payer")))
         status = np.full(len(batch), redo, dtype=np.uint8)
         risk = np.full(len(batch), np.nan, dtype=RISK)
         features = compute(batch.rows, self.payers.records, rows, risk, status)
@@ -49,7 +50,7 @@ class Judge:
         return dict(zip(FEATURE_NAMES, self.matrix(payments, **options)[-1].tolist(), strict=True))
 
     def record(self, payer: str = "asha@bank") -> np.void:
-        return self.payers.records[self.payers.rows([bytes.fromhex(self.tokeniser.token(payer))])[0]]
+        return self.payers.records[self.payers.rows(as_keys([bytes.fromhex(self.tokeniser.token(payer))]))[0]]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import numpy as np
 from models.arena import GrowingArena
 from models.batch import from_transactions
 from models.engine import RISK, compute
+from models.keys import of_tokens
 from models.payer_state import PAYER
 from models.tokens import Tokeniser
 from schemas.transaction import Transaction
@@ -29,6 +30,6 @@ payments = [
 times = np.array([payment.event_time for payment in payments])
 batch = from_transactions(payments, times, Tokeniser(b"k" * 32))
 payers = GrowingArena(PAYER)
-rows = payers.rows(batch.payer_keys)
+rows = payers.rows(of_tokens(batch.tokens("payer")))
 risk = np.full(len(batch), np.nan, dtype=RISK)
 np.save(sys.argv[1], compute(batch.rows, payers.records, rows, risk, np.zeros(len(batch), dtype=np.uint8)))

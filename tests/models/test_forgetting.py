@@ -7,6 +7,7 @@ import pytest
 from models.arena import GrowingArena
 from models.batch import PaymentBatch, from_frame
 from models.engine import RISK, TTL_MS, compute
+from models.keys import as_keys, of_tokens
 from models.payer_state import PAYER, PAYER_CODEC
 from models.tokens import Tokeniser, new_key
 from simulator.config import SimulationConfig
@@ -20,7 +21,7 @@ def payments() -> pl.DataFrame:
 
 
 def judged(batch: PaymentBatch, arena: GrowingArena) -> bytes:
-    rows = arena.rows(batch.payer_keys)
+    rows = arena.rows(of_tokens(batch.tokens("payer")))
     risk = np.full(len(batch), np.nan, dtype=RISK)
     return compute(batch.rows, arena.records, rows, risk, np.zeros(len(batch), dtype=np.uint8)).tobytes()
 
@@ -38,5 +39,5 @@ def test_features_and_records_are_the_same_with_and_without_collection(payments)
     judged(first, kept)
     assert judged(second, kept) == judged(second, collected)
     keys = sorted(set(second.payer_keys))
-    records = [PAYER_CODEC.encode(arena.records, arena.rows(keys)) for arena in (kept, collected)]
+    records = [PAYER_CODEC.encode(arena.records, arena.rows(as_keys(keys))) for arena in (kept, collected)]
     assert records[0] == records[1]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from models.keys import NONE, KeyIndex, as_bytes, as_keys, distinct
+from models.keys import NONE, GrowingIndex, KeyIndex, as_bytes, as_keys, distinct
 
 CAPACITY = 12
 PARTITIONS = st.integers(0, 2)
@@ -86,3 +86,16 @@ def test_a_large_index_finds_every_key_after_most_were_removed():
     gone = rng.random(len(keys)) < 0.9
     index.remove(rows[gone])
     assert (index.find(7, keys) == np.where(gone, NONE, rows)).all()
+
+
+@given(parts=st.lists(st.lists(st.integers(0, 5_000), max_size=1_500), max_size=4), width=st.sampled_from(WIDTHS))
+@settings(max_examples=50)
+def test_a_growing_index_gives_rows_in_the_order_of_first_sight(parts, width):
+    index, known = GrowingIndex(width), {}
+    for numbers in parts:
+        keys = [key(k, width) for k in numbers]
+        before = index.find(as_keys(keys, width)).tolist()
+        assert before == [known.get(each, NONE) for each in keys]
+        assert index.add(as_keys(keys, width)).tolist() == [known.setdefault(each, len(known)) for each in keys]
+    assert as_bytes(index.keys()) == list(known)
+    assert len(index) == len(known)
