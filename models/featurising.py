@@ -8,7 +8,7 @@ Payments are read a part at a time and judged in the same chunks as by `models.h
 from one part to the next. In memory stay the engine's records, one part, and some 30 bytes of each payment.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from models.catalogue import FEATURE_NAMES
 from models.history import History
-from models.passage import CHUNK_MS, ORDER, Passage
+from models.passage import Passage, in_minutes
 from models.tokens import Tokeniser, new_key
 from schemas.history import HistoryError
 
@@ -74,7 +74,7 @@ def featurise_to_disk(
     status: list[NDArray[np.uint8]] = []
     with (directory / FEATURES).open("wb") as file:
         _write_header(file, 0)
-        for number, frame in enumerate(_in_minutes(parts)):
+        for number, frame in enumerate(in_minutes(parts)):
             for features, bits in passage.judge(frame):
                 file.write(features.tobytes())
                 status.append(bits)
@@ -100,20 +100,6 @@ def _slim(frame: pl.DataFrame, frauds: pl.DataFrame | None) -> pl.DataFrame:
         payments = payments.join(verdicts, on="transaction_id", how="left", maintain_order="left")
         payments = payments.with_columns(pl.col("is_fraud").fill_null(False), pl.col("kind").fill_null(""))
     return payments.drop("transaction_id")
-
-
-def _in_minutes(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The same payments in order, cut where minutes end: those of a part's last minute wait for the next part."""
-    left: pl.DataFrame | None = None
-    for part in parts:
-        frame = (part if left is None else pl.concat([left, part])).sort(ORDER)
-        minutes = frame["event_time"] // CHUNK_MS
-        whole = int((minutes < minutes[-1]).sum())
-        if whole:
-            yield frame[:whole]
-        left = frame[whole:]
-    if left is not None and len(left):
-        yield left
 
 
 def _write_header(file: BinaryIO, rows: int) -> None:

@@ -6,7 +6,7 @@ event time, and after `CHUNK` payments: live, risk follows payments within a sec
 cut by the payments' own times, so that a history comes out the same in whatever parts it is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
@@ -132,3 +132,17 @@ def slabs(payments: pl.DataFrame) -> Iterator[pl.DataFrame]:
         stop = int(np.searchsorted(minutes, minutes[last], side="right"))
         yield payments[start:stop]
         start = stop
+
+
+def in_minutes(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same payments in order, cut where minutes end: those of a part's last minute wait for the next part."""
+    left: pl.DataFrame | None = None
+    for part in parts:
+        frame = (part if left is None else pl.concat([left, part])).sort(ORDER)
+        minutes = frame["event_time"] // CHUNK_MS
+        whole = int((minutes < minutes[-1]).sum())
+        if whole:
+            yield frame[:whole]
+        left = frame[whole:]
+    if left is not None and len(left):
+        yield left

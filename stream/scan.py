@@ -7,7 +7,7 @@
 Only committed records are seen. What counts as the end is fixed when the scan starts, so it always ends.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
 from types import TracebackType
@@ -39,13 +39,24 @@ class Span:
     partition: int
     first: int
     end: int
+    low: int = 0
+    """The first offset that the topic still holds."""
 
 
 class Scan:
-    """The committed records of a topic between two times (epoch ms of publication, either may be None)."""
+    """The committed records of a topic, or of those of its partitions that are named, between two times (epoch ms of
+    publication, either may be None)."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, from_ms: int | None = None, to_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        topic: str,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        partitions: Collection[int] | None = None,
+    ) -> None:
         self.topic = topic
+        self._partitions = partitions
         self._servers = kafka.bootstrap_servers
         self._failure: KafkaError | None = None
         self._consumer = Consumer({**reader(kafka), "log_level": 0, "error_cb": self._on_error})
@@ -69,17 +80,27 @@ class Scan:
         return self.messages()
 
     def messages(self, advance: Callable[[int], None] = lambda passed: None) -> Iterator[Any]:
-        """The records, partition by partition as they arrive; `advance` is told how many offsets were passed."""
-        open_spans = {span.partition: span for span in self.spans if span.first < span.end}
+        """The records as they arrive, those of a partition in order; `advance` is told how many offsets were passed."""
+        for batch in self.batches(advance):
+            yield from batch
+
+    def batches(
+        self,
+        advance: Callable[[int], None] = lambda passed: None,
+        spans: Sequence[Span] | None = None,
+        size: int = BATCH,
+    ) -> Iterator[list[Any]]:
+        """The same, at most `size` at once, of `spans` in place of this scan's own."""
+        spans = self.spans if spans is None else spans
+        open_spans = {span.partition: span for span in spans if span.first < span.end}
         passed = {partition: span.first for partition, span in open_spans.items()}
         self._consumer.assign([TopicPartition(self.topic, s.partition, s.first) for s in open_spans.values()])
         last_seen = monotonic()
         while open_spans:
-            batch = self._consumer.consume(BATCH, POLL_S)
-            if batch:
-                last_seen = monotonic()
-            elif monotonic() - last_seen > STALL_TIMEOUT_S:
+            batch = self._consumer.consume(size, POLL_S)
+            if not batch and monotonic() - last_seen > STALL_TIMEOUT_S:
                 raise self._unreachable(f"{self.topic} gave nothing for {STALL_TIMEOUT_S:.0f} s")
+            kept = []
             for message in batch:
                 partition = message.partition()
                 span = open_spans.get(partition)
@@ -92,10 +113,14 @@ class Scan:
                 advance(reached - passed[partition])
                 passed[partition] = reached
                 if error is None and message.offset() < span.end:
-                    yield message
+                    kept.append(message)
                 if reached >= span.end:
                     del open_spans[partition]
                     self._consumer.pause([TopicPartition(self.topic, partition)])
+            if kept:
+                yield kept
+            if batch:
+                last_seen = monotonic()  # after the caller had them, who may take long
 
     def _spans(self, from_ms: int | None, to_ms: int | None) -> list[Span]:
         """What to read; a partition that has no leader just now, as one just made, is asked again for a while."""
@@ -115,14 +140,15 @@ class Scan:
         if found.error is not None:
             hint = f"create the topics with `fraudstream topics create --bootstrap-servers {self._servers}`"
             raise ScanError(f"there is no topic {self.topic} on {self._servers}", hint=hint)
-        firsts = self._at(from_ms, list(found.partitions))
-        ends = self._at(to_ms, list(found.partitions))
+        partitions = sorted(p for p in found.partitions if self._partitions is None or p in self._partitions)
+        firsts = self._at(from_ms, partitions)
+        ends = self._at(to_ms, partitions)
         spans = []
-        for partition in sorted(found.partitions):
+        for partition in partitions:
             place = TopicPartition(self.topic, partition)
             low, high = self._consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S)
             first = min(max(firsts.get(partition, low), low), high)
-            spans.append(Span(partition, first, max(first, min(ends.get(partition, high), high))))
+            spans.append(Span(partition, first, max(first, min(ends.get(partition, high), high)), low))
         return spans
 
     def _at(self, time_ms: int | None, partitions: list[int]) -> dict[int, int]:
