@@ -32,3 +32,12 @@ class GrowingArena:
     def keys(self) -> Keys:
         """Every key, in order of its row."""
         return self._index.keys()
+
+    def kept(self) -> tuple[Keys, NDArray[np.void]]:
+        """All there is: keys and records, each in order of rows."""
+        return self.keys(), self.records[: len(self)]
+
+    def restore(self, keys: Keys, records: NDArray[np.void]) -> None:
+        """Take over what `kept` gave; this arena is empty."""
+        assert not len(self), "an arena is filled once"
+        self.records[self.rows(keys)] = records

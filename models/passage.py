@@ -6,7 +6,8 @@ event time, and after `CHUNK` payments: live, risk follows payments within a sec
 cut by the payments' own times, so that a history comes out the same in whatever parts it is read.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ from models.chunk import VERDICT, pass_chunks
 from models.engine import RISK, compute
 from models.entity_risk import SEEN
 from models.entity_state import ENTITY, ENTITY_KEY_BYTES, VALUES, entity_keys
-from models.keys import of_tokens
+from models.keys import Keys, of_tokens
 from models.payer_state import PAYER
 from models.tokens import Tokeniser
 
@@ -81,13 +82,33 @@ class Passage:
         status = np.zeros(len(batch), dtype=np.uint8)
         return compute(batch.rows, self._payers.records, rows, risk, status), status
 
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Everything that has passed, as arrays; verdicts to come are among them, labels to come are not."""
+        payer_keys, payers = self._payers.kept()
+        entity_keys, entities = self._entities.kept()
+        return {
+            "payer_keys": payer_keys, "payers": payers, "entity_keys": entity_keys, "entities": entities,
+            "published": self._published[: len(self._entities)], "verdicts": self._verdicts,
+        }  # fmt: skip
+
+    @classmethod
+    def restored(cls, tokeniser: Tokeniser, snapshot: Mapping[str, NDArray[Any]]) -> "Passage":
+        """Where a `snapshot` was taken, with the same tokeniser."""
+        passage = cls(tokeniser)
+        passage._payers.restore(snapshot["payer_keys"], snapshot["payers"])
+        rows = passage._entity_rows(snapshot["entity_keys"])
+        passage._entities.records[rows] = snapshot["entities"]
+        passage._published[rows] = snapshot["published"]
+        passage._verdicts = snapshot["verdicts"].copy()
+        return passage
+
     def _seen(self, batch: PaymentBatch) -> NDArray[np.int64]:
         """(n, 4) rows of the entities of each payment, in the order of `SEEN`; nobody's for a payer who is none."""
         keys = [entity_keys(kind, batch.tokens(name)) for name, kind in SEEN]
         seen = [self._entity_rows(each) for each in keys[:-1]]
         return np.stack([*seen, self._entities.find(keys[-1])], axis=1)
 
-    def _entity_rows(self, keys: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def _entity_rows(self, keys: Keys) -> NDArray[np.int64]:
         rows = self._entities.rows(keys)
         if self._published.size <= self._entities.records.size:
             grown = np.zeros(self._entities.records.size + 1, dtype=VALUES)  # the last one, of row -1, is nobody's

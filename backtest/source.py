@@ -1,0 +1,88 @@
+"""Where payments come from: partitions that are read in their own order, and what is known about them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backtest.slab import Slab
+from models.engine import AHEAD_MS
+from schemas.errors import FraudStreamError
+
+BEGINNING = -(1 << 62)
+
+
+class SourceError(FraudStreamError):
+    """A source that holds nothing to replay."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What is replayed, by event time in epoch ms; None: from the source's beginning, to its end."""
+
+    start: int | None = None
+    end: int | None = None
+    warm_up_ms: int | None = None
+    """Earlier payments that become the payers' past; None: all there are."""
+
+    @property
+    def read_from(self) -> int | None:
+        """First event time that is read; None: from the beginning."""
+        if self.start is None or self.warm_up_ms is None:
+            return None
+        return self.start - self.warm_up_ms
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a partition has passed."""
+
+    offset: int
+    """Of the next payment."""
+    time: int = BEGINNING
+    """When the last one passed."""
+
+
+class Source(Protocol):
+    """A topic, a lake or a history directory."""
+
+    @property
+    def description(self) -> str:
+        """Where it is, in words."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """Of what `read` tells its `advance`."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the window is not there, and other things that one must know."""
+        ...
+
+    @property
+    def unreadable(self) -> int:
+        """Records met so far that are no payments."""
+        ...
+
+    @property
+    def partitions(self) -> tuple[int, ...]: ...
+
+    def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
+        """The partition's payments from a position on; `advance` is told of progress, for any thread."""
+        ...
+
+
+def event_times(rows: NDArray[np.void]) -> NDArray[np.int64]:
+    """Event times (n,) of payments (n,) of PAYMENT, epoch ms; one too far ahead of publication counts as that of
+    publication, as in `models.engine`."""
+    published = rows["published"]
+    return np.where(rows["event_time"] > published + AHEAD_MS, published, rows["event_time"]).astype(np.int64)
+
+
+def passing_times(rows: NDArray[np.void], since: int) -> NDArray[np.int64]:
+    """When payments (n,) of PAYMENT of one partition pass, after one that passed at `since`; epoch ms."""
+    return np.maximum(np.maximum.accumulate(event_times(rows)), since) if rows.size else event_times(rows)
