@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from models.policy import DECIDED_BY
+from models.policy import DECIDED_BY, Policy
 from schemas.errors import FraudStreamError
 
 RUN, SCORES, FEATURES, METRICS, REPORT = "run.json", "scores.parquet", "features", "metrics.json", "report.html"
@@ -84,8 +84,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     start: int | None
     """First event time of the window; None: the beginning of the source."""
     end: int | None
-    warm_up_ms: int
-    """How long before the window payments count as the payers' past."""
+    warm_up_ms: int | None
+    """How long before the window payments count as the payers' past; None: all there are."""
     label_delay_ms: int | None
     """Verdicts taken as known so long after their payment; None: as the labels say."""
     policy_version: str
@@ -102,6 +102,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What a reader must know: what retention had removed, what was left out."""
     software: str = ""
     """Version of this program."""
+    policy: Policy | None = None
+    """What `policy_version` stands for; None: the run did not keep it."""
+    parent: str | None = None
+    """Of a what-if: directory of the backtest whose scores were decided again."""
 
 
 @dataclass(frozen=True)
