@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.batch import PaymentBatch
+from models.batch import PAYMENT, PaymentBatch
+
+_RAW = np.dtype(f"V{PAYMENT.itemsize}")
+"""Copied as they are: numpy copies records field by field."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,11 @@ def merged(slabs: Sequence[Slab]) -> Slab:
     """One slab of several, by time; of one moment by partition and offset, whatever slab they were in."""
     if len(slabs) == 1:
         return slabs[0]
-    rows = np.concatenate([slab.batch.rows for slab in slabs])
+    rows = np.concatenate([slab.batch.rows.view(_RAW) for slab in slabs])
     ids = np.array([identity for slab in slabs for identity in slab.batch.ids], dtype=object)
     times, partitions, offsets = (
         np.concatenate([getattr(slab, name) for slab in slabs]) for name in ("times", "partitions", "offsets")
     )
     order = np.lexsort((offsets, partitions, times))
-    return Slab(PaymentBatch(ids[order].tolist(), rows[order]), times[order], partitions[order], offsets[order])
+    batch = PaymentBatch(ids[order].tolist(), rows.take(order).view(PAYMENT))
+    return Slab(batch, times[order], partitions[order], offsets[order])

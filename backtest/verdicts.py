@@ -18,8 +18,10 @@ FRAUD_COLUMNS = ("transaction_id", "is_fraud", "kind", "known_at")
 def frauds_of(labels: pl.LazyFrame, delay_ms: int | None) -> pl.DataFrame:
     """`FRAUD_COLUMNS` of the payments judged fraud last; known `delay_ms` after the payment, if that is given."""
     known = pl.col("known_at") if delay_ms is None else pl.col("event_time") + delay_ms
-    last = labels.sort("known_at", nulls_last=False).unique("transaction_id", keep="last", maintain_order=True)
-    return last.filter("is_fraud").with_columns(known_at=known).select(FRAUD_COLUMNS).collect()
+    ever = labels.filter("is_fraud").select("transaction_id").unique()
+    about = labels.join(ever, on="transaction_id", how="semi").sort("known_at", nulls_last=False)
+    last = about.unique("transaction_id", keep="last", maintain_order=True)
+    return last.filter("is_fraud").with_columns(known_at=known).select(FRAUD_COLUMNS).collect(engine="streaming")
 
 
 def labels_of_topic(kafka: KafkaSettings, topic: str) -> pl.LazyFrame:

@@ -1,5 +1,6 @@
 """What `fraudstream backtest` does between its options and the result, with progress, and a clean stop."""
 
+import gc
 import hashlib
 import shlex
 import shutil
@@ -61,6 +62,9 @@ def tokeniser_of(given: Path | None, out: Path) -> Tokeniser:
 
 def replay(asked: Asked, source: Source, frauds: pl.DataFrame, tokeniser: Tokeniser) -> Result:
     """Judge what the source holds; on Ctrl-C keep what is done, say so, and raise KeyboardInterrupt."""
+    # As in the worker: what stands by now stays, and payments hold no cycles.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     seats = seated(asked.model, asked.candidates, asked.policy)
     identity = _identity(asked, source, frauds, seats, tokeniser)
     _make_room(asked.out, identity, overwrite=asked.overwrite)

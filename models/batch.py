@@ -133,7 +133,8 @@ def from_records(
     tokeniser.tokenise(data, spans, _KINDS, _PARTS, _TOKEN_COLUMNS, read, halves)
     _digest(data, spans, _DIGESTED, read, halves)
     rows["published"] = published
-    ids = [str(text[begin:end], "ascii") for begin, end in spans[:, 0].tolist()]
+    begins, ends = spans[:, 0].T.tolist()
+    ids = [str(text[begin:end], "ascii") for begin, end in zip(begins, ends, strict=True)]
     if read.all():
         return PaymentBatch(ids, rows), []
     left = np.flatnonzero(~read).tolist()

@@ -101,20 +101,24 @@ class Scan:
             if not batch and monotonic() - last_seen > STALL_TIMEOUT_S:
                 raise self._unreachable(f"{self.topic} gave nothing for {STALL_TIMEOUT_S:.0f} s")
             kept = []
+            reached: dict[int, int] = {}
             for message in batch:
-                partition = message.partition()
-                span = open_spans.get(partition)
-                if span is None:
+                partition, error = message.partition(), message.error()
+                if partition not in open_spans:
                     continue
-                error = message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                if error is None:
+                    reached[partition] = offset = message.offset() + 1
+                    if offset <= open_spans[partition].end:
+                        kept.append(message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    reached[partition] = open_spans[partition].end
+                else:
                     raise ScanError(f"reading {self.topic} failed: {error.str()}", hint="check the broker's logs")
-                reached = span.end if error is not None else min(message.offset() + 1, span.end)
-                advance(reached - passed[partition])
-                passed[partition] = reached
-                if error is None and message.offset() < span.end:
-                    kept.append(message)
-                if reached >= span.end:
+            for partition, offset in reached.items():
+                end = open_spans[partition].end
+                advance(min(offset, end) - passed[partition])
+                passed[partition] = min(offset, end)
+                if offset >= end:
                     del open_spans[partition]
                     self._consumer.pause([TopicPartition(self.topic, partition)])
             if kept:
