@@ -37,6 +37,10 @@ class HistorySource:
         if self.window.read_from is not None and first > self.window.read_from:
             self.notes = ("the history begins within the warm-up: payers are less known at the window's begin",)
 
+    def whole(self, partition: int) -> bool:
+        """See `backtest.source.Source`."""
+        return self._count(None, self.window.read_from) == 0 if self.window.read_from is not None else True
+
     def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
         """See `backtest.source.Source`."""
         begin, offset, skip = self.window.read_from, self._count(None, self.window.read_from), 0

@@ -26,20 +26,24 @@ class Seat:
     scorer: Scorer
     decider: Decider
 
-    def columns(self, features: Matrix, status: NDArray[np.uint8]) -> list[pl.Series]:
-        """`JUDGED` of payments (n,), under the judge's names."""
+    def judged(
+        self, features: Matrix, status: NDArray[np.uint8], hits: NDArray[np.uint8] | None = None
+    ) -> pl.DataFrame:
+        """`JUDGED` of payments (n,) with features (n, 85), the engine's status (n,), list bits (n, 4) or None."""
         scores = self.scorer.score(features)
         second = self.scorer.second_score(features)
-        decisions = self.decider.decide(scores.score, features, status, second=second)
-        values = {
-            "probability": pl.Series(scores.probability),
-            "score": pl.Series(scores.score),
-            "flagged": pl.Series(decisions.flagged),
-            "decided_by": pl.Series(DECIDED_BY).gather(decisions.decided_by),
-            "rule": pl.Series(self.decider.rule_names, dtype=pl.String).gather(decisions.rule),
-            "second_score": pl.Series(second) if second is not None else pl.repeat(None, len(status), eager=True),
-        }
-        return [values[name].cast(kind).alias(self.judge.column(name)) for name, kind in JUDGED.items()]
+        decisions = self.decider.decide(scores.score, features, status, hits, second)
+        frame = pl.DataFrame(
+            {
+                "probability": scores.probability,
+                "score": scores.score,
+                "flagged": decisions.flagged,
+                "decided_by": pl.Series(DECIDED_BY).gather(decisions.decided_by),
+                "rule": pl.Series(self.decider.rule_names, dtype=pl.String).gather(decisions.rule),
+                "second_score": pl.Series(second) if second is not None else pl.repeat(None, len(status), eager=True),
+            }
+        )
+        return frame.cast(JUDGED)  # type: ignore[arg-type]
 
 
 def seated(champion: Path, candidates: Sequence[Path], policy: Policy) -> tuple[Seat, ...]:
@@ -87,7 +91,10 @@ def scored(
         }
     ).join(frauds, on="transaction_id", how="left", maintain_order="left")
     known = pl.col("is_fraud").fill_null(False), pl.col("kind").fill_null("")
-    return payments.with_columns(*known).hstack([column for seat in seats for column in seat.columns(features, status)])
+    payments = payments.with_columns(*known)
+    for seat in seats:
+        payments = payments.hstack(seat.judged(features, status).rename(seat.judge.column))
+    return payments
 
 
 def feature_frame(features: Matrix) -> pl.DataFrame:

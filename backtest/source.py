@@ -71,6 +71,10 @@ class Source(Protocol):
     @property
     def partitions(self) -> tuple[int, ...]: ...
 
+    def whole(self, partition: int) -> bool:
+        """Whether a partition is read from its first payment on, so that the payers' whole past is known."""
+        ...
+
     def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
         """The partition's payments from a position on; `advance` is told of progress, for any thread."""
         ...

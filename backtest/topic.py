@@ -56,6 +56,10 @@ class TopicSource:
             )
         self.notes = tuple(self._removed())
 
+    def whole(self, partition: int) -> bool:
+        """See `backtest.source.Source`."""
+        return self._spans[partition].first == 0
+
     def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
         """See `backtest.source.Source`."""
         span = self._spans[partition]

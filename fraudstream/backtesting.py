@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import os
 import shlex
 import shutil
 import signal
@@ -19,11 +20,14 @@ import polars as pl
 from rich.console import Console
 
 from backtest.checkpoint import FILE, Checkpoint
+from backtest.decided import Frames
+from backtest.differences import SAME, WHAT_TO_DO
 from backtest.judges import Seat, seated
 from backtest.result import FEATURES, METRICS, REPORT, RUN, SCORES, Result
 from backtest.result import Run as About
 from backtest.run import PARTS, Interrupted, Request, Run
 from backtest.source import Source, Window
+from backtest.verify import Verification, Verifier
 from fraudstream.errors import UserError
 from fraudstream.progress import progress
 from fraudstream.times import show_time
@@ -31,6 +35,7 @@ from fraudstream.token_key import load_tokeniser, write_new_key
 from models.policy import Policy
 from models.tokens import Tokeniser
 
+VERIFICATION, DIFFERENCES = "verification.json", "differences.parquet"
 OWN_KEY = "token.key"
 """In the result's directory: the key of a run that was given none."""
 
@@ -104,6 +109,37 @@ def replay(asked: Asked, source: Source, frauds: pl.DataFrame, tokeniser: Tokeni
     shutil.rmtree(asked.out / PARTS)
     (asked.out / FILE).unlink(missing_ok=True)
     return Result.open(asked.out)
+
+
+def verify(asked: Asked, source: Source, decided: Frames, tokeniser: Tokeniser) -> Verification:
+    """Judge again what was decided live; leaves verification.json, and differences.parquet where there are any."""
+    seats = seated(asked.model, asked.candidates, asked.policy)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    with progress("verifying", source.total) as advance:
+        verifier = Verifier(source, decided, asked.window, seats, tokeniser)
+        verification, differences = verifier(advance, os.cpu_count() or 1)
+    if not verification.payments:
+        raise UserError("the window holds no payments", hint="check --from, --to and the offsets")
+    (asked.out / VERIFICATION).write_bytes(msgspec.json.format(msgspec.json.encode(verification), indent=1) + b"\n")
+    if differences.height:
+        differences.write_parquet(asked.out / DIFFERENCES)
+    else:
+        (asked.out / DIFFERENCES).unlink(missing_ok=True)
+    return verification
+
+
+def findings(verification: Verification) -> Iterator[str]:
+    """What was found, in sentences."""
+    yield f"{verification.same:,} of {verification.payments:,} payments come out as they were decided live"
+    for reason, count in verification.reasons.items():
+        if reason != SAME:
+            yield f"{count:,}: {reason}; {WHAT_TO_DO.get(reason, 'a fault: see ' + DIFFERENCES)}"
+    if repeats := sum(part.repeats for part in verification.partitions):
+        yield f"{repeats:,} decisions are repeats, as at_least_once leaves them"
+    if without := sum(part.without_payment for part in verification.partitions):
+        yield f"{without:,} decisions are about payments outside of what was read"
+    yield f"features, scores and decisions, live     sha256 {verification.live_sha256}"
+    yield f"features, scores and decisions, replayed sha256 {verification.replayed_sha256}"
 
 
 def summary(result: Result) -> Iterator[str]:

@@ -11,6 +11,7 @@ from fraudstream.errors import UserError
 if TYPE_CHECKING:
     import polars as pl
 
+    from backtest.decided import Frames
     from backtest.source import Source, Window
     from fraudstream.settings import Settings
     from models.tokens import Tokeniser
@@ -49,6 +50,9 @@ def backtest(
     keep_features: Annotated[
         bool, typer.Option(help="Keep the features: for reasons in the report, and what-if with new rules.")
     ] = True,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare with what was decided live, and explain what differs.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a backtest in --out.")] = False,
     policy_file: options.PolicyFile = None,
     token_key_file: options.TokenKeyFile = None,
@@ -63,7 +67,8 @@ def backtest(
     goes on.
     """
     from backtest.source import Window
-    from fraudstream.backtesting import Asked, replay, summary, tokeniser_of
+    from fraudstream.backtesting import Asked, findings, replay, summary, tokeniser_of
+    from fraudstream.backtesting import verify as verify_live
     from fraudstream.settings import load
     from fraudstream.times import duration_ms, epoch_ms
     from models.policy import Policy
@@ -99,6 +104,12 @@ def backtest(
         keep_features=keep_features,
         overwrite=overwrite,
     )
+    if verify:
+        decided = _decided(data, source, settings, topic)
+        verification = verify_live(asked, source, decided, tokeniser)
+        for line in findings(verification):
+            typer.echo(line)
+        raise typer.Exit(1 if verification.faults else 0)
     result = replay(asked, source, _frauds(labels or data, settings, delay), tokeniser)
     for line in summary(result):
         typer.echo(line)
@@ -121,6 +132,15 @@ def _source(
 
     name = topic or settings.topics().transactions
     return TopicSource(settings.kafka_settings(), name, tokeniser, window, first_offsets, end_offsets)
+
+
+def _decided(data: str | None, source: "Source", settings: "Settings", topic: str | None) -> "Frames":
+    if data is not None:
+        raise UserError(f"{data} holds no decisions", hint="verify a topic, or a lake")
+    from backtest.decided import decided_on_topic
+
+    topics = settings.topics()
+    return decided_on_topic(settings.kafka_settings(), topics.decisions, topic or topics.transactions)
 
 
 def _frauds(data: str | None, settings: "Settings", delay_ms: int | None) -> "pl.DataFrame":
