@@ -39,15 +39,15 @@ class HistorySource:
 
     def whole(self, partition: int) -> bool:
         """See `backtest.source.Source`."""
-        return self._count(None, self.window.read_from) == 0 if self.window.read_from is not None else True
+        return self._before(self.window.read_from) == 0
 
     def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
         """See `backtest.source.Source`."""
-        begin, offset, skip = self.window.read_from, self._count(None, self.window.read_from), 0
+        begin, offset, skip = self.window.read_from, self._before(self.window.read_from), 0
         if position is not None:
             begin = position.time // CHUNK_MS * CHUNK_MS
-            offset, skip = position.offset, position.offset - self._count(None, begin)
-            advance(position.offset - self._count(None, self.window.read_from))
+            offset, skip = position.offset, position.offset - self._before(begin)
+            advance(position.offset - self._before(self.window.read_from))
         parts = read_transactions(self.directory, start_ms=begin, end_ms=self.window.end)
         for minutes in in_minutes(parts):
             skipped = min(skip, len(minutes))
@@ -60,9 +60,11 @@ class HistorySource:
                 partitions = np.zeros(len(batch), dtype=np.int32)
                 yield Slab(batch, passing_times(batch.rows, 0), partitions, offsets)
 
+    def _before(self, time_ms: int | None) -> int:
+        """Payments before a time; None is the beginning."""
+        return 0 if time_ms is None else self._count(None, time_ms)
+
     def _count(self, start_ms: int | None, end_ms: int | None) -> int:
-        if start_ms is None and end_ms is None:
-            return int(scan_transactions(self.directory).select(pl.len()).collect().item())
         window = scan_transactions(self.directory, start_ms=start_ms, end_ms=end_ms)
         return int(window.select(pl.len()).collect().item())
 

@@ -40,4 +40,5 @@ class GrowingArena:
     def restore(self, keys: Keys, records: NDArray[np.void]) -> None:
         """Take over what `kept` gave; this arena is empty."""
         assert not len(self), "an arena is filled once"
-        self.records[self.rows(keys)] = records
+        rows = self.rows(keys)
+        self.records[rows] = records

@@ -1,0 +1,79 @@
+"""A small world with two models, and a source of several partitions that lies in memory."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from backtest.slab import Slab
+from backtest.source import BEGINNING, Position, passing_times
+from kit.world import World, make_world
+from models.batch import from_frame
+from models.tokens import Tokeniser
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def candidate(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another bundle, of the same history."""
+    bundle = tmp_path_factory.mktemp("bundles") / "candidate"
+    train = ("train", "--data", world.history, "--out", bundle, "--trees", "30", "--depth", "4", "--no-report")
+    subprocess.run([sys.executable, "-m", "fraudstream", *map(str, train)], check=True, capture_output=True)
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def tokeniser(world: World) -> Tokeniser:
+    return Tokeniser.load(world.key)
+
+
+@dataclass
+class Scripted:
+    """Payments on partitions by their payer, in slabs of any size."""
+
+    payments: pl.DataFrame
+    tokeniser: Tokeniser
+    count: int = 3
+    sizes: Callable[[], int] = lambda: 1_000
+    description: str = "payments in memory"
+    notes: tuple[str, ...] = ()
+    unreadable: int = 0
+    partitions: tuple[int, ...] = field(init=False)
+    total: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        placed = self.payments.with_columns(partition=pl.col("payer").hash(0) % self.count)
+        self.parts = {k: placed.filter(pl.col("partition") == k).drop("partition") for k in range(self.count)}
+        self.partitions, self.total = tuple(range(self.count)), self.payments.height
+
+    def whole(self, partition: int) -> bool:
+        return True
+
+    def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
+        at, time = (position.offset, position.time) if position else (0, BEGINNING)
+        part = self.parts[partition]
+        while at < part.height:
+            frame = part[at : at + self.sizes()]
+            batch = from_frame(frame, self.tokeniser)
+            times = passing_times(batch.rows, time)
+            advance(len(batch))
+            offsets = np.arange(at, at + len(batch))
+            yield Slab(batch, times, np.full(len(batch), partition, dtype=np.int32), offsets)
+            at, time = at + len(batch), int(times[-1])
+
+
+@pytest.fixture
+def scripted(tokeniser: Tokeniser) -> Callable[..., Scripted]:
+    def make(payments: pl.DataFrame, **options: object) -> Scripted:
+        return Scripted(payments, tokeniser, **options)  # type: ignore[arg-type]
+
+    return make
