@@ -1,5 +1,6 @@
 """A small world with two models, and a source of several partitions that lies in memory."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,9 +13,11 @@ import pytest
 
 from backtest.slab import Slab
 from backtest.source import BEGINNING, Position, passing_times
+from kit.bank import Bank
 from kit.world import World, make_world
 from models.batch import from_frame
 from models.tokens import Tokeniser
+from stream.local_broker import LocalBroker
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +80,22 @@ def scripted(tokeniser: Tokeniser) -> Callable[..., Scripted]:
         return Scripted(payments, tokeniser, **options)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def bank(broker: LocalBroker, world: World, tmp_path: Path, topic_name: str) -> Iterator[Bank]:
+    """Topics of the test's own, and workers on them."""
+    with Bank(broker.bootstrap_servers, tmp_path / "bank", world, name=topic_name) as opened:
+        yield opened
+
+
+@pytest.fixture
+def command() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """`command("backtest", "--out", path)`: a command of the product, run as a user does."""
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("FRAUDSTREAM_")}
+        given = [sys.executable, "-m", "fraudstream", *map(str, arguments)]
+        return subprocess.run(given, capture_output=True, text=True, env=clean | {"COLUMNS": "200"}, check=False)
+
+    return run

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 import polars as pl
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from bench.worker import Metrics
 from kit.world import World
@@ -219,6 +220,13 @@ class Bank:
             producer.poll(0)
         assert producer.flush(30) == 0
         self.published += len(records)
+
+    def expire(self, offset: int) -> None:
+        """Remove the payments before this offset of each partition, as retention does."""
+        client = AdminClient(admin(self.kafka))
+        places = [TopicPartition(self.topics.transactions, p, offset) for p in range(self.partitions)]
+        for future in client.delete_records(places).values():
+            future.result(REQUEST_TIMEOUT_S)
 
     # Workers
 
