@@ -107,7 +107,7 @@ def backtest(
     if verify:
         decided = _decided(data, source, settings, topic)
         verification = verify_live(asked, source, decided, tokeniser)
-        for line in findings(verification):
+        for line in (*findings(verification), *source.notes):
             typer.echo(line)
         raise typer.Exit(1 if verification.faults else 0)
     result = replay(asked, source, _frauds(labels or data, settings, delay), tokeniser)
