@@ -1,4 +1,4 @@
-"""A small world with two models, and a source of several partitions that lies in memory."""
+"""A small world with two models, a source of several partitions that lies in memory, and a finished backtest."""
 
 import subprocess
 import sys
@@ -10,8 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from backtest.compare import Comparison, CompareSettings, compare
+from backtest.result import Result
 from backtest.slab import Slab
 from backtest.source import BEGINNING, Position, passing_times
+from kit.backtested import simulated
 from kit.world import World, make_world
 from models.batch import from_frame
 from models.tokens import Tokeniser
@@ -77,3 +80,14 @@ def scripted(tokeniser: Tokeniser) -> Callable[..., Scripted]:
         return Scripted(payments, tokeniser, **options)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A backtest of simulated payments, for all tests; they must not change it."""
+    return simulated(tmp_path_factory.mktemp("replayed"))
+
+
+@pytest.fixture(scope="session")
+def compared(replayed: Result) -> Comparison:
+    return compare(replayed, CompareSettings(draws=200))
