@@ -1,12 +1,12 @@
 """The comparison from end to end: passes over the scores, then figures from the few rows that matter.
 
-comparison = compare(Result.open(directory), CompareSettings(analysts=3))
-write_metrics(result, comparison)
+    comparison = compare(Result.open(directory), CompareSettings(analysts=3))
+
+`backtest.report` makes metrics.json and the page of it.
 """
 
 from collections.abc import Callable, Sequence
 
-import msgspec
 import numpy as np
 import polars as pl
 
@@ -20,7 +20,7 @@ from backtest.compare.overlap import overlap
 from backtest.compare.quality import quality, rank_agreement
 from backtest.compare.reading import DAY_MS, Flags, Rows, Totals
 from backtest.compare.settings import CompareError, CompareSettings
-from backtest.result import METRICS, Result
+from backtest.result import Result
 
 Progress = Callable[[str], None]
 """Called with each stage's name as it begins."""
@@ -104,12 +104,6 @@ def compare(result: Result, settings: CompareSettings, progress: Progress = lamb
         examples=() if contests else examples(rows, judges, explainer, settings),
         notes=(*result.run.notes, *explainer.notes),
     )
-
-
-def write_metrics(result: Result, comparison: Comparison) -> None:
-    """Leave it as metrics.json in the backtest's directory."""
-    text = msgspec.json.format(msgspec.json.encode(comparison), indent=1)
-    (result.directory / METRICS).write_bytes(text + b"\n")
 
 
 def own_figures(result: Result, settings: CompareSettings) -> dict[str, Figures]:

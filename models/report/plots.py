@@ -41,7 +41,7 @@ def windows(manifest: Manifest) -> Picture:
             axes.barh(row, end - start, left=start, height=0.55, color=colour)
         axes.set_yticks(range(len(spans)), [name for name, _, _ in spans])
         axes.set_ylim(len(spans) - 0.5, -0.5)
-        _dated(axes)
+        dated(axes)
         axes.grid(visible=False, axis="y")
 
     return picture(
@@ -202,7 +202,7 @@ def daily(found: Sequence[Period]) -> Picture:
         axes.axhline(0, color=MUTED, linewidth=0.8)
         axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         axes.grid(visible=False, axis="x")
-        _dated(axes)
+        dated(axes)
         axes.set_ylabel("payments a " + ("week" if found and found[0].days > 1 else "day"))
         axes.figure.legend(loc="outside upper left", ncols=3)
 
@@ -210,7 +210,7 @@ def daily(found: Sequence[Period]) -> Picture:
     return picture("alerts.svg", shows, draw, height=3.4)
 
 
-def _dated(axes: Any) -> None:
+def dated(axes: Any) -> None:
     """Days as few words as tell them apart."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
