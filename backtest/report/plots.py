@@ -32,7 +32,7 @@ def alerts_by_day(comparison: Comparison, capacity: float) -> Picture:
             days = comparison.judges[name].days
             axes.plot(_dates(days), [day.alerts for day in days], color=colour, label=name, marker="o", markersize=3)
         axes.axhline(capacity, color=MUTED, linewidth=1, linestyle=(0, (3, 3)), label="can be looked at")
-        axes.set_ylim(bottom=0)
+        _counts(axes)
         axes.set_title("Alerts by day")
         dated(axes)
         axes.figure.legend(loc="outside lower center", ncols=3)
@@ -49,7 +49,7 @@ def frauds_by_day(comparison: Comparison) -> Picture:
         for name, colour in coloured(list(comparison.judges)):
             caught = [day.caught for day in comparison.judges[name].days]
             axes.plot(_dates(days), caught, color=colour, label=f"caught by {name}", marker="o", markersize=3)
-        axes.set_ylim(bottom=0)
+        _counts(axes)
         axes.set_title("Frauds by day")
         dated(axes)
         axes.figure.legend(loc="outside lower center", ncols=3)
@@ -88,7 +88,7 @@ def hours(groups: Groups, time_zone: str) -> Picture:
         axes.bar(range(24), [group.frauds for group in first], color=OTHER, alpha=0.45, label="frauds")
         for judge, colour in coloured(list(groups)):
             axes.plot(range(24), [g.caught for g in groups[judge]], color=colour, marker="o", markersize=3, label=judge)
-        axes.set_ylim(bottom=0)
+        _counts(axes)
         axes.set_xticks(range(0, 24, 3))
         axes.set_xlabel(f"hour of the day, {time_zone}")
         axes.figure.legend(loc="outside upper left", ncols=4)
@@ -135,6 +135,12 @@ def overlap(found: Overlap, champion: str, candidate: str) -> Picture:
 
     shows = ", ".join(f"{share.payments} frauds {name}" for name, share in zip(names, found.frauds, strict=True))
     return picture(f"overlap_{candidate}.svg", f"Who flags what: {shows}.", draw, height=2.3)
+
+
+def _counts(axes: Any) -> None:
+    """From 0, in whole numbers."""
+    axes.set_ylim(bottom=0)
+    axes.yaxis.get_major_locator().set_params(integer=True)
 
 
 def _swept(
