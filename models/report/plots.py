@@ -23,6 +23,8 @@ FEATURES_FILE, GROUPS_FILE = "importance.svg", "groups.svg"
 SCORE_STEP = 20
 LEAST_RATE = 1e-4
 """Where the logarithmic axis of false positives begins."""
+LEAST_PERCENT = 1e-6
+"""Where those of calibration begin, at the lowest."""
 
 
 def windows(manifest: Manifest) -> Picture:
@@ -105,7 +107,7 @@ def calibration(bins: Sequence[Bin]) -> Picture:
         reach = np.array(
             [[100 * (b.observed.share - b.observed.low), 100 * (b.observed.high - b.observed.share)] for b in shown]
         )
-        least = min(x.min(), y.min()) / 3 if shown else 0.01
+        least = max(min(x.min(), y.min()) / 3, LEAST_PERCENT) if shown else 0.01
         axes.plot([least, 100], [least, 100], color=OTHER, linewidth=1, linestyle=(0, (3, 3)))
         if shown:
             # A share of exactly 1 may lie a rounding above its interval's end.
