@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from backtest.compare import Comparison, CompareSettings, compare
+from backtest.compare import CompareSettings, Comparison, compare
 from backtest.result import Result
 from backtest.slab import Slab
 from backtest.source import BEGINNING, Position, passing_times
