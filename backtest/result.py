@@ -79,7 +79,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int = 1
     command: str
-    """As it was typed."""
+    """As it was typed; of a what-if, after all that it rests on."""
     created_at: int
     source: str
     """In words: a topic and its brokers, or a directory."""

@@ -65,7 +65,7 @@ def what_if(result: Result, changes: Changes, directory: Path, *, command: str, 
     _write(result, again, directory)
     run = msgspec.structs.replace(
         result.run,
-        command=command,
+        command=f"{result.run.command} && {command}",
         created_at=created_at,
         judges=tuple(judges_of(again.deciders)),
         policy=policy,

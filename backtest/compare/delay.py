@@ -17,11 +17,11 @@ def delay_of(frauds: pl.DataFrame, run: Run, settings: CompareSettings) -> tuple
     if settings.label_delay_ms is not None:
         return settings.label_delay_ms, "as given"
     if run.label_delay_ms is not None:
-        return run.label_delay_ms, "as in the replay"
+        return run.label_delay_ms, "the replay's"
     waited = (frauds["known_at"] - frauds["event_time"]).quantile(LATEST, "higher")
     if waited is None:
-        return 0, "no verdict says when it came"
-    return max(0, int(waited)), f"within it {LATEST:.0%} of the verdicts came"
+        return 0, "not known: no verdict says when it came"
+    return max(0, int(waited)), f"the time within which {LATEST:.0%} of the verdicts came"
 
 
 def label_delay(rows: Rows, counts: pl.DataFrame, delay: tuple[int, str], settled_until: int) -> LabelDelay:

@@ -22,6 +22,8 @@ from models.report.findings.groups import AMOUNTS
 
 NEVER, FREE, ALWAYS = range(3)
 DAY_MS = 86_400_000
+UNIT = 2**36
+"""Steps of 1 in which shares are added up: exact to 1e-11, and room for 100 million of them."""
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -97,8 +99,8 @@ def histogram(payments: pl.LazyFrame, judge: Judge) -> pl.DataFrame:
         .agg(
             payments=pl.len().cast(pl.Int64),
             amount=pl.col("amount").sum(),
-            predicted=probability.sum(),
-            squared=((probability - pl.col("is_fraud").cast(pl.Float64)) ** 2).sum(),
+            predicted=_exact_sum(probability),
+            squared=_exact_sum((probability - pl.col("is_fraud").cast(pl.Float64)) ** 2),
         )
         .sort("score", "reach", "is_fraud", "state")
         .collect(engine="streaming")
@@ -132,7 +134,12 @@ def counted(payments: pl.LazyFrame, settled_until: int) -> pl.DataFrame:
 def pairs(payments: pl.LazyFrame, one: Judge, other: Judge) -> pl.DataFrame:
     """How many payments have each pair of scores."""
     scores = payments.select(one=one.column("score"), other=other.column("score"))
-    return scores.group_by("one", "other").agg(payments=pl.len()).collect(engine="streaming")
+    return scores.group_by("one", "other").agg(payments=pl.len()).sort("one", "other").collect(engine="streaming")
+
+
+def _exact_sum(share: pl.Expr) -> pl.Expr:
+    """The sum of numbers between 0 and 1, the same in whatever order threads add them."""
+    return (share * UNIT).round().cast(pl.Int64).sum() / UNIT
 
 
 def _state(judge: Judge) -> str:

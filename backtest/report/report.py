@@ -37,6 +37,7 @@ def page(result: Result, comparison: Comparison) -> Page:
             people.kinds(comparison),
             people.amounts_and_hours(comparison),
             work.sweep(comparison),
+            *([work.chance(comparison)] if comparison.contests else []),
             people.differences(comparison),
             trust.calibrated(comparison),
             trust.due(comparison),

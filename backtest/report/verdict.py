@@ -39,7 +39,7 @@ def headline(comparison: Comparison) -> str:
     more, money = equal.caught - own.caught, equal.rupees_caught - own.rupees_caught
     frauds = f"{count(abs(more))} {'more' if more > 0 else 'fewer'} frauds" if more else "as many frauds"
     worth = f"{rupees(abs(money))} {'more' if money > 0 else 'less'}" if abs(money) >= 1 else "the same money"
-    return f"{name} would have caught {frauds}, {worth}, with the same {count(own.alerts_per_day)} alerts a day"
+    return f"{name} would have caught {frauds}, {worth}, within the same {count(own.alerts_per_day)} alerts a day"
 
 
 def explanation(comparison: Comparison) -> str:

@@ -103,7 +103,7 @@ def test_the_headline_tells_more_frauds_fewer_and_as_many(tmp_path):
         payments += [{"score": 700, "score_new": 0}]
         return headline(compare(by_hand(tmp_path / str(scores), payments), SETTINGS)).replace(words.SPACE, " ")
 
-    assert "new would have caught 1 more frauds, ₹1,000 more, with the same 2 alerts" in told((700, 700), (0, 700))
+    assert "new would have caught 1 more frauds, ₹1,000 more, within the same 2 alerts" in told((700, 700), (0, 700))
     assert "1 fewer frauds, ₹1,000 less" in told((700, 700), (700, 0), (0, 0), (0, 0))
     assert "as many frauds, the same money" in told((700, 700))
 

@@ -35,7 +35,7 @@ def test_a_budget_is_kept_and_shown_before_and_after(run_cli, replayed, tmp_path
     assert (metrics.settings.capacity, metrics.label_delay.delay_ms) == (5, 2 * 86_400_000)
     again = Result.open(tmp_path / "again")
     assert again.run.parent == str(replayed.directory)
-    assert again.run.command.startswith("fraudstream ")
+    assert again.run.command.startswith(f"{replayed.run.command} && fraudstream ")
 
 
 def test_listed_identifiers_are_looked_up_by_their_tokens(run_cli, replayed, tmp_path, key):

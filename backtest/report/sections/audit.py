@@ -76,15 +76,15 @@ def _models(result: Result) -> Table:
             judge.name,
             "champion" if judge.champion else "candidate",
             judge.model,
-            judge.bundle,
-            judge.sha256,
             str(judge.threshold),
             "none" if judge.second_threshold is None else str(judge.second_threshold),
+            judge.bundle,
+            judge.sha256,
         )
         for judge in result.judges
     ]
-    head = ("name", "role", "model", "bundle", "sha256", "alerts from", "second opinion's from")
-    return Table(head, rows, "Models", words=(0, 1, 2, 3, 4))
+    head = ("name", "role", "model", "alerts from", "second opinion's", "bundle", "sha256")
+    return Table(head, rows, "Models", words=(0, 1, 2, 5, 6))
 
 
 def _parameters(comparison: Comparison) -> list[tuple[str, str]]:

@@ -66,10 +66,10 @@ def due(comparison: Comparison) -> Section:
             f" among them that nobody knows yet count as honest, and alerts on them as false; {count(delay.frauds)} are"
             " known."
         ),
-        Table(head, rows, "All payments, and those before that time only (settled)", half=bool(known)),
+        Table(head, rows, "All payments, and those before that time only (settled)"),
     ]
     if known:
-        parts.append(Table(("verdict known", "share of frauds"), known, "How late verdicts came", half=True))
+        parts.append(Table(("verdict known", "share of frauds"), known, "How late verdicts came"))
     return Section(
         "delay",
         "Verdicts still due",

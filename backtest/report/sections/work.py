@@ -6,7 +6,7 @@ from backtest.compare import Comparison
 from backtest.compare.comparison import Figures, Intervals, JudgeFigures
 from backtest.report import plots
 from backtest.report.verdict import champion_of, plainly, points, signed, span
-from models.report.page import Figure, Heading, Note, Part, Section, Table
+from models.report.page import Figure, Note, Part, Section, Table
 from models.report.words import SPACE, count, number, percent, rupees
 
 SWEPT = (0.25, 0.5, 0.75, 1, 1.5, 2, 4)
@@ -22,8 +22,6 @@ def side_by_side(comparison: Comparison) -> Section:
     ]
     if not comparison.contests:
         parts.pop(1)
-    if comparison.contests:
-        parts += [Heading("More than chance?"), _chance(comparison)]
     parts.append(_episodes(comparison.judges))
     return Section(
         "models",
@@ -31,6 +29,23 @@ def side_by_side(comparison: Comparison) -> Section:
         "Money counts as saved when a fraud had an alert before it left; net of reviews, each alert is paid for. Lists"
         " and rules decide as they did; a second opinion's threshold moves with the model's.",
         parts,
+    )
+
+
+def chance(comparison: Comparison) -> Section:
+    """Whether candidates differ from the champion by more than chance."""
+    rows: list[tuple[str, ...]] = []
+    for name, contest in comparison.contests.items():
+        rows += _differences(f"{name}, equal alerts", contest.equal_difference)
+        rows += _differences(f"{name}, own thresholds", contest.own_difference)
+    head = ("compared", "figure", "difference", "95 % interval", "verdict")
+    return Section(
+        "chance",
+        "More than chance?",
+        f"Other payers might have been attacked. From those of these payments {comparison.settings.draws:,} samples"
+        f" are drawn; the interval holds 95{SPACE}% of the differences in them. Where it includes 0, chance alone may"
+        " explain the difference.",
+        [Table(head, rows, f"Candidate less {champion_of(comparison)}", words=(0, 1, 4))],
     )
 
 
@@ -96,18 +111,6 @@ def _table(comparison: Comparison, at: str, caption: str) -> Table:
         "money caught", "saved", "net saved",
     )  # fmt: skip
     return Table(head, rows, caption)
-
-
-def _chance(comparison: Comparison) -> Table:
-    rows: list[tuple[str, ...]] = []
-    for name, contest in comparison.contests.items():
-        rows += _differences(f"{name}, own thresholds", contest.own_difference)
-        rows += _differences(f"{name}, equal alerts", contest.equal_difference)
-    caption = (
-        f"Candidate less {champion_of(comparison)}, with the middle 95{SPACE}% of {comparison.settings.draws:,}"
-        " resamples of the payers. An interval that includes 0 is a difference that chance alone may explain."
-    )
-    return Table(("compared", "figure", "difference", "95 % interval", "verdict"), rows, caption, words=(0, 1, 4))
 
 
 def _differences(what: str, found: Intervals) -> Sequence[tuple[str, ...]]:
