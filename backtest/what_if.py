@@ -71,7 +71,7 @@ def what_if(result: Result, changes: Changes, directory: Path, *, command: str, 
         policy=policy,
         policy_version=policy.version,
         parent=str(result.directory.resolve()),
-        notes=(*result.run.notes, *_notes(again)),
+        notes=tuple(dict.fromkeys((*result.run.notes, *_notes(again)))),
         seconds=time.monotonic() - began,
     )
     (directory / RUN).write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1))
@@ -79,12 +79,14 @@ def what_if(result: Result, changes: Changes, directory: Path, *, command: str, 
 
 
 def _policy(result: Result, given: Policy | None) -> Policy:
-    """The run's own."""
+    """The run's own. One that is not known is only needed where no other is given, or for what its rules had said."""
     run = result.run
     if run.policy is not None:
         return run.policy
-    if given is not None or run.policy_version == Policy().version:
+    if run.policy_version == Policy().version:
         return Policy()
+    if given is not None:
+        return Policy(rules=())
     raise ResultError(
         f"{result.directory} did not keep its policy (version {run.policy_version})", hint="give it as --policy"
     )
@@ -133,7 +135,10 @@ def _no_tokeniser() -> Tokeniser:
 
 
 def _spending(again: Again, result: Result, alerts_per_day: float) -> dict[Judge, int]:
-    """The lowest threshold of each judge with no more alerts, given how lists and rules decide."""
+    """The lowest threshold of each judge with no more alerts, given how lists and rules decide.
+
+    A watch list decides as at the thresholds before: where these rise, its own threshold catches some that they let go.
+    """
     judges = judges_of(again.deciders)
     payments = reading.judged(again.scores(result), judges)
     time_ = pl.col("event_time")
@@ -169,5 +174,5 @@ def _notes(again: Again) -> list[str]:
         [] if not again.rules.remembered else ["Features were not kept: rules hold where they had decided in the run."]
     )
     if again.lists.entries:
-        notes.append(f"{len(again.lists.entries):,} entities were listed in a what-if.")
+        notes.append(f"A what-if applied lists of {len(again.lists.entries):,} entities.")
     return notes
