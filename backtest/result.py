@@ -3,6 +3,7 @@
     OUT/run.json             what was run: sources, window, models, policy, label delay, counts; see `Run`
     OUT/scores.parquet       a row a payment of the window, in the order in which they were judged, see `SCORED`
     OUT/features/N.parquet   the features of the same payments in the same order, a Float32 column each, if kept
+    OUT/lists.jsonl          the entities that were listed, an entry a line, if any
     OUT/metrics.json         the comparison
     OUT/report.html          the same for people
 
@@ -20,6 +21,7 @@ from models.policy import DECIDED_BY, Policy
 from schemas.errors import FraudStreamError
 
 RUN, SCORES, FEATURES, METRICS, REPORT = "run.json", "scores.parquet", "features", "metrics.json", "report.html"
+LISTS = "lists.jsonl"
 
 SCORED: dict[str, pl.DataType] = {
     "transaction_id": pl.String(),
@@ -77,7 +79,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int = 1
     command: str
-    """As it was typed."""
+    """As it was typed; of a what-if, after all that it rests on."""
     created_at: int
     source: str
     """In words: a topic and its brokers, or a directory."""

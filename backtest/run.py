@@ -112,7 +112,7 @@ class Run:
                         saved = now
                     if self._stop.is_set():
                         raise Interrupted
-                self._settle(0)
+                self._save()
         finally:
             for stream in streams.values():
                 stream.close()
@@ -176,7 +176,7 @@ class Run:
                     part.unlink()
 
     def _finish(self) -> None:
-        """One file of the parts. They and the checkpoint are left until the caller has written what is asked for."""
+        """One file of the parts. Parts and checkpoint stay, for a caller that is interrupted with what follows."""
         parts = sorted((self._directory / PARTS).glob("*.parquet"))
         if parts:
             beside = self._directory / f".{SCORES}"

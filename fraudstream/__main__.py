@@ -25,7 +25,7 @@ ORDER = ("demo", "broker", "topics", "simulate", "import", "publish", "train", "
 """Order in the help, as one goes along; commands not named follow."""
 
 COMMANDS = {
-    module.name.rstrip("_"): f"{commands.__name__}.{module.name}"
+    module.name.rstrip("_").replace("_", "-"): f"{commands.__name__}.{module.name}"
     for module in pkgutil.iter_modules(commands.__path__)
     if not module.name.startswith("_")
 }

@@ -106,9 +106,13 @@ def replay(asked: Asked, source: Source, frauds: pl.DataFrame, tokeniser: Tokeni
         policy=asked.policy,
     )
     (asked.out / RUN).write_bytes(msgspec.json.format(msgspec.json.encode(about), indent=1) + b"\n")
-    shutil.rmtree(asked.out / PARTS)
-    (asked.out / FILE).unlink(missing_ok=True)
     return Result.open(asked.out)
+
+
+def tidy(out: Path) -> None:
+    """Remove what only an interrupted backtest needs, once everything else is written."""
+    shutil.rmtree(out / PARTS)
+    (out / FILE).unlink()
 
 
 def verify(asked: Asked, source: Source, decided: Frames, tokeniser: Tokeniser) -> Verification:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fraudstream import options
+from fraudstream import comparing, options
 from fraudstream.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def backtest(
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare with what was decided live, and explain what differs.")
     ] = False,
+    analysts: comparing.Analysts = None,
+    alerts_per_analyst: comparing.AlertsPerAnalyst = None,
+    review_cost: comparing.ReviewCost = None,
+    recovered_share: comparing.RecoveredShare = None,
+    time_zone: comparing.TimeZone = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a backtest in --out.")] = False,
     policy_file: options.PolicyFile = None,
     token_key_file: options.TokenKeyFile = None,
@@ -66,12 +71,14 @@ def backtest(
     Payments are read once and their features made once, for all models. Ctrl-C keeps what is done: the same command
     goes on.
     """
+    from backtest.result import REPORT
     from backtest.source import Window
-    from fraudstream.backtesting import Asked, findings, replay, summary, tokeniser_of
+    from fraudstream.backtesting import Asked, findings, replay, summary, tidy, tokeniser_of
     from fraudstream.backtesting import verify as verify_live
     from fraudstream.settings import load
     from fraudstream.times import duration_ms, epoch_ms
     from models.policy import Policy
+    from models.report import drawing
 
     settings = load(
         {
@@ -110,9 +117,16 @@ def backtest(
         for line in (*findings(verification), *source.notes):
             typer.echo(line)
         raise typer.Exit(1 if verification.faults else 0)
+    drawing.require()  # before the work, not after
+    compare_settings = comparing.settings_of(
+        analysts, alerts_per_analyst, review_cost, recovered_share, time_zone, delay
+    )
     result = replay(asked, source, _frauds(labels or data, settings, delay), tokeniser)
     for line in summary(result):
         typer.echo(line)
+    typer.echo(comparing.reported(result, compare_settings))
+    tidy(out)
+    typer.echo(f"report: {out / REPORT}")
 
 
 def _source(

@@ -23,6 +23,8 @@ FEATURES_FILE, GROUPS_FILE = "importance.svg", "groups.svg"
 SCORE_STEP = 20
 LEAST_RATE = 1e-4
 """Where the logarithmic axis of false positives begins."""
+LEAST_PERCENT = 1e-6
+"""Where those of calibration begin, at the lowest."""
 
 
 def windows(manifest: Manifest) -> Picture:
@@ -41,7 +43,7 @@ def windows(manifest: Manifest) -> Picture:
             axes.barh(row, end - start, left=start, height=0.55, color=colour)
         axes.set_yticks(range(len(spans)), [name for name, _, _ in spans])
         axes.set_ylim(len(spans) - 0.5, -0.5)
-        _dated(axes)
+        dated(axes)
         axes.grid(visible=False, axis="y")
 
     return picture(
@@ -105,7 +107,7 @@ def calibration(bins: Sequence[Bin]) -> Picture:
         reach = np.array(
             [[100 * (b.observed.share - b.observed.low), 100 * (b.observed.high - b.observed.share)] for b in shown]
         )
-        least = min(x.min(), y.min()) / 3 if shown else 0.01
+        least = max(min(x.min(), y.min()) / 3, LEAST_PERCENT) if shown else 0.01
         axes.plot([least, 100], [least, 100], color=OTHER, linewidth=1, linestyle=(0, (3, 3)))
         if shown:
             # A share of exactly 1 may lie a rounding above its interval's end.
@@ -202,7 +204,7 @@ def daily(found: Sequence[Period]) -> Picture:
         axes.axhline(0, color=MUTED, linewidth=0.8)
         axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         axes.grid(visible=False, axis="x")
-        _dated(axes)
+        dated(axes)
         axes.set_ylabel("payments a " + ("week" if found and found[0].days > 1 else "day"))
         axes.figure.legend(loc="outside upper left", ncols=3)
 
@@ -210,7 +212,7 @@ def daily(found: Sequence[Period]) -> Picture:
     return picture("alerts.svg", shows, draw, height=3.4)
 
 
-def _dated(axes: Any) -> None:
+def dated(axes: Any) -> None:
     """Days as few words as tell them apart."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 

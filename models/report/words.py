@@ -36,6 +36,8 @@ def rupees(value: float) -> str:
     """`₹27.9 lakh`, as amounts are read in India."""
     if math.isnan(value):
         return UNKNOWN
+    if value < 0:
+        return f"−{rupees(-value)}"
     if value >= CRORE:
         return f"₹{value / CRORE:,.2f}{SPACE}crore"
     return f"₹{value / LAKH:,.1f}{SPACE}lakh" if value >= LAKH else f"₹{value:,.0f}"

@@ -1,4 +1,4 @@
-"""A small world with two models, and a source of several partitions that lies in memory."""
+"""A small world with two models, a source of several partitions that lies in memory, and a finished backtest."""
 
 import os
 import subprocess
@@ -11,8 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from backtest.compare import CompareSettings, Comparison, compare
+from backtest.result import Result
 from backtest.slab import Slab
 from backtest.source import BEGINNING, Position, passing_times
+from kit.backtested import simulated
 from kit.bank import Bank
 from kit.world import World, make_world
 from models.batch import from_frame
@@ -99,3 +102,14 @@ def command() -> Callable[..., "subprocess.CompletedProcess[str]"]:
         return subprocess.run(given, capture_output=True, text=True, env=clean | {"COLUMNS": "200"}, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A backtest of simulated payments, for all tests; they must not change it."""
+    return simulated(tmp_path_factory.mktemp("replayed"))
+
+
+@pytest.fixture(scope="session")
+def compared(replayed: Result) -> Comparison:
+    return compare(replayed, CompareSettings(draws=200))
