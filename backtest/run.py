@@ -30,6 +30,7 @@ from backtest.judges import Seat, feature_frame, scored
 from backtest.merge import Progress, Step, steps
 from backtest.result import FEATURES, SCORES
 from backtest.slab import Slab
+from backtest.snapshot import Snapshot
 from backtest.source import Position, Source, Window, event_times
 from models.batch import PaymentBatch
 from models.engine import DUPLICATE
@@ -60,6 +61,8 @@ class Request:
     """`backtest.verdicts.FRAUD_COLUMNS`"""
     tokeniser: Tokeniser
     keep_features: bool = True
+    past: Snapshot | None = None
+    """What is known before the first payment."""
 
 
 class Run:
@@ -77,7 +80,8 @@ class Run:
         checkpoint = Checkpoint.load(directory)
         if checkpoint is None:
             self.counts, self._positions, self._progress = Counts(), dict[int, Position](), Progress()
-            self._passage, self._unreadable = Passage(request.tokeniser), 0
+            self._passage = request.past.passage(request.tokeniser) if request.past else Passage(request.tokeniser)
+            self._unreadable = 0
         else:
             assert checkpoint.request == request.identity, "the caller compared them"
             self.counts, self._positions, self._progress = (

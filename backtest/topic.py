@@ -8,7 +8,7 @@ the window for a while. No consumer group is joined and nothing is committed: a 
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class TopicSource:
     first_offsets: Mapping[int, int]
     """By partition, where to begin at the earliest."""
     end_offsets: Mapping[int, int]
+    known: Mapping[int, int] = field(default_factory=dict)
+    """By partition, the offset before which the past is known from elsewhere; nothing before it is read."""
 
     def __post_init__(self) -> None:
         read_from = self.window.read_from
@@ -58,7 +60,7 @@ class TopicSource:
 
     def whole(self, partition: int) -> bool:
         """See `backtest.source.Source`."""
-        return self._spans[partition].first == 0
+        return self._spans[partition].first <= self.known.get(partition, 0)
 
     def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
         """See `backtest.source.Source`."""
@@ -102,14 +104,17 @@ class TopicSource:
         return Slab(batch, passing_times(batch.rows, since), partitions, offsets), through
 
     def _limited(self, span: Span) -> Span:
-        first = max(span.first, self.first_offsets.get(span.partition, 0))
+        first = max(span.first, self._asked(span.partition))
         end = min(span.end, self.end_offsets.get(span.partition, span.end))
         return replace(span, first=min(first, end), end=end)
+
+    def _asked(self, partition: int) -> int:
+        return max(self.first_offsets.get(partition, 0), self.known.get(partition, 0))
 
     def _removed(self) -> Iterator[str]:
         """What retention has removed of what was asked for."""
         for span in self._spans.values():
-            asked = self.first_offsets.get(span.partition, 0)
+            asked = self._asked(span.partition)
             if span.low > asked and span.first == span.low:
                 yield (
                     f"partition {span.partition} of {self.topic} begins at offset {span.low:,}: what came before"

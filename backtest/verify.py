@@ -19,6 +19,7 @@ from backtest.ahead import ahead
 from backtest.decided import Frames, Matching, conformed, hits_of, risk_of
 from backtest.differences import COMPARED, FAULTS, SAME, as_bytes, reasons
 from backtest.judges import Seat
+from backtest.snapshot import Snapshot
 from backtest.source import Source, Window, event_times
 from models.fingerprint import fingerprints
 from models.forest import Matrix
@@ -89,6 +90,8 @@ class Verifier:
     window: Window
     seats: Sequence[Seat]
     tokeniser: Tokeniser
+    past: Snapshot | None = None
+    """What is known before the first payment."""
 
     def __call__(self, advance: Callable[[int], None], threads: int) -> tuple[Verification, pl.DataFrame]:
         """What became of every payment; and of those that differ the first, with what was decided live and now."""
@@ -128,7 +131,7 @@ class Verifier:
         self, partition: int, matching: Matching, advance: Callable[[int], None]
     ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, pl.Series]]:
         """Payments of the window as they were decided live and as they are now, and why they differ."""
-        passage = Passage(self.tokeniser)
+        passage = self.past.passage(self.tokeniser, (partition,)) if self.past else Passage(self.tokeniser)
         models = [seat.judge.sha256 for seat in self.seats]
         policies = [seat.decider.version for seat in self.seats]
         whole = self.source.whole(partition)

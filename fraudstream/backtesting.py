@@ -26,6 +26,7 @@ from backtest.judges import Seat, seated
 from backtest.result import FEATURES, METRICS, REPORT, RUN, SCORES, Result
 from backtest.result import Run as About
 from backtest.run import PARTS, Interrupted, Request, Run
+from backtest.snapshot import Snapshot
 from backtest.source import Source, Window
 from backtest.verify import Verification, Verifier
 from fraudstream.errors import UserError
@@ -52,6 +53,9 @@ class Asked:
     label_delay_ms: int | None
     keep_features: bool
     overwrite: bool
+    past: Snapshot | None
+    bounds: tuple[object, ...]
+    """Offsets that bound the source."""
 
 
 def tokeniser_of(given: Path | None, out: Path) -> Tokeniser:
@@ -73,7 +77,7 @@ def replay(asked: Asked, source: Source, frauds: pl.DataFrame, tokeniser: Tokeni
     seats = seated(asked.model, asked.candidates, asked.policy)
     identity = _identity(asked, source, frauds, seats, tokeniser)
     _make_room(asked.out, identity, overwrite=asked.overwrite)
-    request = Request(identity, source, asked.window, seats, frauds, tokeniser, asked.keep_features)
+    request = Request(identity, source, asked.window, seats, frauds, tokeniser, asked.keep_features, asked.past)
     with _interruptible() as stop, progress("replaying", source.total) as advance:
         run = Run(request, asked.out, stop, advance)
         try:
@@ -120,7 +124,7 @@ def verify(asked: Asked, source: Source, decided: Frames, tokeniser: Tokeniser) 
     seats = seated(asked.model, asked.candidates, asked.policy)
     asked.out.mkdir(parents=True, exist_ok=True)
     with progress("verifying", source.total) as advance:
-        verifier = Verifier(source, decided, asked.window, seats, tokeniser)
+        verifier = Verifier(source, decided, asked.window, seats, tokeniser, asked.past)
         verification, differences = verifier(advance, os.cpu_count() or 1)
     if not verification.payments:
         raise UserError("the window holds no payments", hint="check --from, --to and the offsets")
@@ -169,6 +173,7 @@ def _identity(asked: Asked, source: Source, frauds: pl.DataFrame, seats: Sequenc
         [(seat.judge.name, seat.judge.sha256) for seat in seats],
         asked.policy.version,
         asked.keep_features,
+        asked.bounds,
         tokeniser.token("identity"),
         frauds.height,
         int(frauds.hash_rows().sum()) if frauds.height else 0,

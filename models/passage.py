@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models import entity_state
 from models.activity import activity_of_frauds
 from models.arena import GrowingArena
 from models.batch import PaymentBatch, from_frame
@@ -81,6 +82,16 @@ class Passage:
         rows = self._payers.rows(of_tokens(batch.tokens("payer")))
         status = np.zeros(len(batch), dtype=np.uint8)
         return compute(batch.rows, self._payers.records, rows, risk, status), status
+
+    def know(self, payers: tuple[Keys, NDArray[np.void]], entities: tuple[Keys, NDArray[np.void]]) -> None:
+        """Begin with these keys and records, before anything has passed."""
+        self._payers.restore(*payers)
+        keys, records = entities
+        rows = self._entity_rows(keys)
+        self._entities.records[rows] = records
+        _, values = entity_state.publishable(records.copy(), np.arange(len(records)))
+        told = np.flatnonzero((records["published_level"] > 0) | (records["published_risk"] > 0))
+        self._published[rows[told]] = values[told]
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Everything that has passed, as arrays; verdicts to come are among them, labels to come are not."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rocksdict import Rdict
 
+from models.keys import Keys, as_keys
 from schemas.errors import FraudStreamError, NewerVersion
 from stream.changelog import Checkpoint
 from stream.keyed_state import CHECKPOINT_KEY, RecordCodec
@@ -88,6 +89,20 @@ def inspect(slot: int, agent: str, partition: int, path: Path, codec: RecordCode
         size_p99=int(p99),
         size_max=int(largest),
     )
+
+
+def read(path: Path, codec: RecordCodec, key_bytes: int) -> tuple[Keys, NDArray[np.void], Checkpoint | None]:
+    """Every key and its record, and how far the database has come. Raises `InspectionError`."""
+    keys: list[bytes] = []
+    records = [np.zeros(0, dtype=codec.dtype)]
+    with _opened(path) as database:
+        checkpoint = _checkpoint(database)
+        items = ((key, value) for key, value in database.items() if key != CHECKPOINT_KEY)
+        while chunk := list(islice(items, CHUNK)):
+            keys += [key for key, _ in chunk]
+            records.append(np.zeros(len(chunk), dtype=codec.dtype))
+            codec.decode([value for _, value in chunk], records[-1], np.arange(len(chunk)))
+    return as_keys(keys, key_bytes), np.concatenate(records), checkpoint
 
 
 def find(places: list[tuple[int, int, Path]], key: bytes) -> tuple[int, int, bytes] | None:

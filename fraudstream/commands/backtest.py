@@ -1,5 +1,6 @@
 """`fraudstream backtest`: what models would have done with the payments of a historic topic, a lake or a history."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +42,10 @@ def backtest(
         str | None,
         typer.Option(help="How long before --from payments count as the payers' past; default: all there are."),
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="A worker's state directory, or a copy: begin with what it knew, where it had got to."),
+    ] = None,
     label_delay: Annotated[
         str | None, typer.Option(help="Take verdicts as known so long after the payment; default: as the labels say.")
     ] = None,
@@ -72,6 +77,7 @@ def backtest(
     goes on.
     """
     from backtest.result import REPORT
+    from backtest.snapshot import Snapshot
     from backtest.source import Window
     from fraudstream.backtesting import Asked, findings, replay, summary, tidy, tokeniser_of
     from fraudstream.backtesting import verify as verify_live
@@ -89,8 +95,8 @@ def backtest(
     )  # fmt: skip
     if settings.model is None:
         raise UserError("no model is set", hint="set --model to a bundle made by `fraudstream train`")
-    if data is not None and (topic or from_offsets or to_offsets):
-        raise UserError("--topic and offsets are a topic's, --data is none", hint="give one of them")
+    if data is not None and topic:
+        raise UserError("--data and --topic are two sources", hint="give one of them")
     window = Window(
         epoch_ms(start) if start else None,
         epoch_ms(end) if end else None,
@@ -100,7 +106,9 @@ def backtest(
         raise UserError("--warm-up is the time before --from, which is not given", hint="give --from")
     delay = duration_ms(label_delay) if label_delay else None
     tokeniser = tokeniser_of(settings.token_key_file if token_key_file or data is None else None, out)
-    source = _source(data, topic, window, _offsets(from_offsets), _offsets(to_offsets), settings, tokeniser)
+    past = Snapshot.read(state) if state else None
+    first, last = _offsets(from_offsets), _offsets(to_offsets)
+    source = _source(data, topic, window, (first, last, past.offsets if past else {}), settings, tokeniser)
     asked = Asked(
         out=out,
         model=settings.model,
@@ -110,6 +118,8 @@ def backtest(
         label_delay_ms=delay,
         keep_features=keep_features,
         overwrite=overwrite,
+        past=past,
+        bounds=(sorted(first.items()), sorted(last.items()), sorted(past.offsets.items()) if past else None),
     )
     if verify:
         decided = _decided(data, source, settings, topic)
@@ -133,19 +143,21 @@ def _source(
     data: str | None,
     topic: str | None,
     window: "Window",
-    first_offsets: dict[int, int],
-    end_offsets: dict[int, int],
+    bounds: tuple[Mapping[int, int], Mapping[int, int], Mapping[int, int]],
     settings: "Settings",
     tokeniser: "Tokeniser",
 ) -> "Source":
     if data is not None:
         from backtest.history import HistorySource
 
+        if any(bounds):
+            raise UserError(f"{data} has no offsets", hint="--state and offsets are of a topic, or of a lake")
+
         return HistorySource(Path(data), tokeniser, window)
     from backtest.topic import TopicSource
 
     name = topic or settings.topics().transactions
-    return TopicSource(settings.kafka_settings(), name, tokeniser, window, first_offsets, end_offsets)
+    return TopicSource(settings.kafka_settings(), name, tokeniser, window, *bounds)
 
 
 def _decided(data: str | None, source: "Source", settings: "Settings", topic: str | None) -> "Frames":

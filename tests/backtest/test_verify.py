@@ -1,6 +1,7 @@
 """What was decided live comes out again bit for bit, through restarts; what does not is explained."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,23 @@ def test_models_and_lists_that_changed_and_a_past_that_is_gone(bank, world, cand
     )
     assert (different["features_hash"] != different["features_hash_now"]).all()
     assert "removed by retention" in said
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+def test_a_copy_of_the_state_is_the_past_of_what_followed(bank, world, command, tmp_path):
+    bank.publish(world.payments.head(6_000))
+    bank.worker()
+    bank.finish()
+    bank.stop()
+    copied = shutil.copytree(bank.home / "state", tmp_path / "state")
+    bank.publish(world.payments[6_000:9_000])
+    bank.worker()
+    bank.finish()
+    bank.stop()
+    bank.expire(500)  # the past is gone from the topic
+    code, found, said = verified(command, bank, tmp_path / "out", "--state", copied)
+    assert code == 0, said
+    assert found["reasons"] == {differences.SAME: 3_000}
+    assert found["live_sha256"] == found["replayed_sha256"]
+    assert "removed by retention" not in said
