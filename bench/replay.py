@@ -52,7 +52,7 @@ def replay_by_day(place: Place, worker: WorkerProcess, data: Path, count: int) -
         with progress("judging day by day", count) as advance:
             for day in payments.with_columns(day=pl.col("event_time") // DAY_MS).partition_by("day"):
                 due = pl.col("known_at") <= day["day"][0] * DAY_MS
-                told += _tell(place, verdicts.filter(due))
+                told += tell(place, verdicts.filter(due))
                 verdicts = verdicts.filter(~due)
                 _until_caught_up(worker, labels, entities, told)
                 _publish(place, [day.drop("day")])
@@ -72,7 +72,7 @@ def _publish(place: Place, frames: Iterable[pl.DataFrame], advance: Callable[[in
         raise BenchError(f"{result.failed:,} payments were not published: {result.error}")
 
 
-def _tell(place: Place, verdicts: pl.DataFrame) -> int:
+def tell(place: Place, verdicts: pl.DataFrame) -> int:
     """Publish verdicts as a chargeback would be; returns how many."""
     if verdicts.is_empty():
         return 0

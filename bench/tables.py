@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from bench import tables_backtest
 from bench.model.tables import model_tables
 from bench.results import console
 from bench.table import Table, figure
@@ -551,4 +552,6 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "handbook": _handbook,
     "handbook_week": _handbook_week,
     "unseen": _unseen,
+    "backtest": tables_backtest.backtest,
+    "verified": tables_backtest.verified,
 }
