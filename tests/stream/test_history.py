@@ -40,7 +40,7 @@ def test_a_lake_is_read_as_the_directory_with_the_same_payments(lake, tmp_path):
         "event_time", "partition"
     )
     with HistoryWriter(tmp_path / "directory") as history:
-        history.write(payments.select(TRANSACTION_COLUMNS), pl.DataFrame(schema=LABEL_COLUMNS))
+        history.write(payments.select(list(TRANSACTION_COLUMNS)), pl.DataFrame(schema=LABEL_COLUMNS))
     window = {"start_ms": START_MS + 60_000, "end_ms": START_MS + 100 * 60_000}
     for bounds in ({}, window):
         there, here = (pl.concat(read_transactions(data, **bounds)) for data in (tmp_path / "directory", lake.url))
