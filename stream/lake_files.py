@@ -114,7 +114,10 @@ class LakeFiles:
         try:
             yield
         except FileNotFoundError as error:
-            raise Gone(f"{doing} in {self.url}: it is not there", hint="do it again") from error
+            raise Gone(
+                f"{doing} in {self.url}: file or bucket is not there",
+                hint="make the bucket; or do it again, if a compaction took the file away just now",
+            ) from error
         except Exception as error:  # each store's package raises errors of its own
             raise Retry(
                 f"{doing} in {self.url}: {type(error).__name__}: {error}",

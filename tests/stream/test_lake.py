@@ -1,6 +1,8 @@
 """A lake through crashes, rewrites and compactions that die: each offset is read once, in order, with its row."""
 
+import os
 import random
+import uuid
 
 import polars as pl
 import pytest
@@ -8,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit.lake import START_HOUR, START_MS, dies_after, offsets_read, payments, topic_of, write_range
+from kit.object_store import BUCKET, object_store
 from schemas.lake import HOUR_MS, Block
-from stream.errors import Stop
+from stream.errors import Retry, Stop
 from stream.lake import Lake
 from stream.lake_compaction import compact
+from stream.lake_files import UNFINISHED
 from stream.lake_order import ORDER, in_time_order
 
 MINUTE = 60_000
@@ -25,9 +29,18 @@ EVENTS = st.lists(
 )
 
 
-@pytest.fixture
-def lake(tmp_path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
+@pytest.fixture(scope="module")
+def store():
+    with object_store() as environment:
+        yield environment
+
+
+@pytest.fixture(params=["directory", "object store"])
+def lake(request, tmp_path) -> Lake:
+    if request.param == "directory":
+        return Lake(str(tmp_path / "lake"))
+    request.getfixturevalue("store")
+    return Lake(f"s3://{BUCKET}/{uuid.uuid4().hex}")
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -75,9 +88,9 @@ def test_compaction_stops_at_the_target_and_at_a_gap(lake):
     assert [(b.first, b.end) for b in lake.blocks("transactions")] == [(0, 20), (20, 30), (35, 50), (60, 61)]
 
 
-def test_compaction_that_dies_at_any_step_changes_nothing_for_a_reader(lake, tmp_path):
+def test_compaction_that_dies_at_any_step_changes_nothing_for_a_reader(lake):
     for step in range(8):
-        here = Lake(str(tmp_path / str(step)))
+        here = Lake(f"{lake.url}/{step}")
         for first, end in ((0, 10), (0, 25), (10, 20), (20, 30), (30, 40), (40, 50), (60, 70)):
             write_range(here, first, end)
         with dies_after(here, step):
@@ -148,9 +161,9 @@ def test_a_block_may_be_empty(lake):
     assert [take.end for take in lake.takes("transactions")[0]] == [5, 8]
 
 
-def test_a_foreign_file_with_a_blocks_name_is_told(lake, tmp_path):
-    block = write_range(lake, 0, 5)
-    payments([START_MS]).write_parquet(tmp_path / "lake" / block.path)
+def test_a_foreign_file_with_a_blocks_name_is_told(lake):
+    block = Block("transactions", START_HOUR, 0, 0, 1)
+    lake.files.write(block.path, payments([START_MS]), {})
     with pytest.raises(Stop, match="no block"):
         lake.about(block)
 
@@ -158,3 +171,20 @@ def test_a_foreign_file_with_a_blocks_name_is_told(lake, tmp_path):
 def test_a_place_that_nothing_here_can_reach_is_told():
     with pytest.raises(Stop, match="foo"):
         Lake("foo://bucket/lake")
+
+
+def test_a_store_without_the_bucket_is_told(store):
+    with pytest.raises(Retry, match="bucket is not there"):
+        write_range(Lake("s3://nowhere/lake"), 0, 1)
+
+
+def test_what_a_dead_writer_had_not_finished_is_swept_away_when_it_is_old(tmp_path):
+    lake = Lake(str(tmp_path))
+    block = write_range(lake, 0, 5)
+    old, young = (tmp_path / f"{block.path}.{name}{UNFINISHED}" for name in ("old", "young"))
+    old.touch()
+    young.touch()
+    os.utime(old, (0, 0))
+    compact(lake, "transactions")
+    assert (old.exists(), young.exists()) == (False, True)
+    assert offsets_read(lake) == list(range(5))
