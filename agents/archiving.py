@@ -27,6 +27,7 @@ from stream.metrics import METRICS
 from stream.step import Patience
 
 log = logger("archive")
+PATIENCE = Patience()
 
 
 class Archiver:
@@ -36,7 +37,7 @@ class Archiver:
         self,
         cutter: Cutter,
         lake: Lake,
-        patience: Patience = Patience(),
+        patience: Patience = PATIENCE,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cutter = cutter

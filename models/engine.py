@@ -14,7 +14,7 @@ from models.features.device import device_features, remember_device
 from models.features.location import location_features, remember_location
 from models.features.transaction import remember_transaction, transaction_features
 from models.jit import compiled
-from schemas.types import AHEAD_MS
+from schemas.types import AHEAD_MS as AHEAD_MS
 
 RISK = np.dtype(
     [

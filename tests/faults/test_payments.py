@@ -15,12 +15,11 @@ from confluent_kafka import Producer
 from kit.bank import Bank, Worker
 from kit.oracle import audit
 from kit.readback import messages
-from models.engine import CLAMPED, DUPLICATE, ID_CONFLICT, LATE
+from models.engine import AHEAD_MS, CLAMPED, DUPLICATE, ID_CONFLICT, LATE
 from models.payer_state import PAYER, PAYER_CODEC, RECENT
 from schemas.codec import decode_transaction
 from schemas.dead_letter import DeadLetter
 from schemas.decision import decode_decisions
-from schemas.types import AHEAD_MS
 from simulator.damage import DAMAGES, damage
 from simulator.encode import encode
 from stream.changelog import POSITION_KEY
