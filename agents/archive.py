@@ -22,7 +22,7 @@ from stream.batch import Batch
 from stream.settings import BlockSettings
 
 FOLDED = 1_024
-"""Records of one block that wait to become columns: rows take a third of the memory then."""
+"""Records of one block that wait to become columns: rows take less memory then."""
 
 
 Closed = tuple[Block, pl.DataFrame]

@@ -4,9 +4,8 @@ A record is first read, into what can be kept in memory by the hundred thousand,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -24,8 +23,7 @@ from stream.logs import logger
 log = logger("archive")
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """A record that could be read, and where it stood."""
 
     offset: int
@@ -58,7 +56,8 @@ def to_rows(topic: LakeTopic, partition: int, records: Sequence[Read]) -> pl.Dat
     }
     columns = LAYOUTS[topic].columns
     names = [name for name in columns if name not in place]
-    fields = {name: list(map(attrgetter(f"content.{name}"), records)) for name in names}
+    contents = [record.content for record in records]
+    fields = {name: list(map(attrgetter(name), contents)) for name in names}
     return pl.DataFrame({**fields, **place}, schema=columns)
 
 

@@ -20,6 +20,7 @@ from confluent_kafka import TopicPartition
 from agents.archive import Closed, Cutter
 from stream.batch import Batch
 from stream.batch_topic import BatchTopic
+from stream.committed import Place
 from stream.errors import Fenced, Stop, StreamError
 from stream.lake import Lake
 from stream.logs import logger
@@ -101,14 +102,15 @@ class Archiver:
             self._lock.release()
         return True
 
-    def has_reached(self, ends: Mapping[int, int]) -> bool:
+    def has_reached(self, ends: Mapping[int, Place]) -> bool:
         """Whether every partition that is ours was read up to where it ended, by `ends`."""
         topic = self.topic
-        return topic.is_ready() and all(self._reached.get(p, -1) >= ends[p] for p in topic.partitions)
+        return topic.is_ready() and all(self._reached.get(p, -1) >= ends[p].end for p in topic.partitions)
 
-    def passed(self) -> dict[int, int]:
-        """By partition, how far it was read."""
-        return dict(self._reached)
+    def passed(self, ends: Mapping[int, Place]) -> int:
+        """How many of the offsets up to `ends` were read."""
+        reached = dict(self._reached)
+        return sum(place.left - max(0, place.end - reached.get(p, place.end - place.left)) for p, place in ends.items())
 
     def close(self) -> None:
         self._thread.shutdown()

@@ -79,6 +79,16 @@ StateFormat = Annotated[
     int | None,
     typer.Option("--state-format", help="Format to write state in, for older builds beside this one; else the newest."),
 ]
+Lake = Annotated[
+    str | None, typer.Option("--lake", metavar="DIR|URL", help="The lake: a directory, or a URL as s3://bucket/prefix.")
+]
+BlockRows = Annotated[int | None, typer.Option("--block-rows", help="Rows with which a file of the lake ends.")]
+OpenRows = Annotated[
+    int | None, typer.Option("--open-rows", help="Rows of each topic in memory, in no file of the lake yet, at most.")
+]
+MaxOpenS = Annotated[
+    float | None, typer.Option("--max-open-s", help="After so long a file of the lake ends, however small, s.")
+]
 MetricsPort = Annotated[
     int | None, typer.Option("--metrics-port", help="Port of metrics and health; 0 takes any free one.")
 ]

@@ -61,7 +61,7 @@ class BlockSettings:
 
     block_rows: int = 500_000
     open_rows: int = 500_000
-    """Rows in memory over all partitions, at most: about 1.1 KB each for payments."""
+    """Rows in memory over all partitions, at most: about 0.4 KB each for payments."""
     max_open_s: float = 600.0
     """How far the lake may lag."""
 
