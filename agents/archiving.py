@@ -22,6 +22,7 @@ from stream.batch import Batch
 from stream.batch_topic import BatchTopic
 from stream.committed import Place
 from stream.errors import Fenced, Stop, StreamError
+from stream.failpoints import failpoint
 from stream.lake import Lake
 from stream.logs import logger
 from stream.metrics import METRICS
@@ -168,6 +169,7 @@ class Archiver:
             except BaseException:
                 self._cutter.forget([block.partition])  # what follows it must not be committed before it
                 raise
+            failpoint("written", self.topic.agent)
             self.topic.commit_later([TopicPartition(self.topic.topic, block.partition, block.end)])  # 3
             self._failures = 0
             METRICS.archived(block.topic, len(rows), size)

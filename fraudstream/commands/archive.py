@@ -17,6 +17,7 @@ def archive(
     block_rows: options.BlockRows = None,
     open_rows: options.OpenRows = None,
     max_open_s: options.MaxOpenS = None,
+    max_batch: options.MaxBatch = None,
     until_end: Annotated[
         bool, typer.Option("--until-end", help="Archive what is on the topics now, then end: for backfills.")
     ] = False,

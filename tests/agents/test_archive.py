@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.archive import Cutter
+from kit.decisions import decisions
 from kit.records import records_of
-from schemas.alert import ModelRef
 from schemas.codec import encode
-from schemas.decision import COLUMNS, DecisionMeta, encode_decisions
 from schemas.label import Label
 from schemas.lake import HOUR_MS, LAYOUTS
 from schemas.transaction import Transaction
@@ -191,27 +190,12 @@ def test_a_row_holds_every_field_of_a_label(label):
     }
 
 
-def decisions(first, count, **extra):
-    """One record's value: a row for each of `count` source offsets."""
-    filler = {pl.String(): "x", pl.Boolean(): True}
-    rows = pl.DataFrame(
-        {name: pl.Series([filler.get(kind, 1)] * count, dtype=kind) for name, kind in COLUMNS.items()}
-    ).with_columns(
-        offset=pl.int_range(first, first + count, dtype=pl.Int64),
-        event_time=pl.lit(START_MS, dtype=pl.Int64),
-        **{name: pl.lit(value, dtype=pl.Float32) for name, value in extra.items()},
-    )
-    meta = DecisionMeta(
-        topic="transactions", partition=2, first_offset=first, last_offset=first + count - 1, decided_at=START_MS + 5,
-        model=ModelRef(name="champion", sha256="0" * 64), challengers=[ModelRef(name="other", sha256="1" * 64)],
-        threshold=500, policy_version="p", list_version="l", catalogue_hash="2" * 64,
-    )  # fmt: skip
-    return encode_decisions(meta, rows)
-
-
 def test_decisions_become_a_row_a_payment_with_what_the_record_says_of_all():
     cut = cutter(topic="decisions", partitions=(2,))
-    records = [(2, 10, decisions(100, 3, challenger_0=0.5), None), (2, 12, decisions(103, 2), None)]
+    records = [
+        (2, 10, decisions(2, 100, 3, START_MS, challenger_0=0.5), None),
+        (2, 12, decisions(2, 103, 2, START_MS), None),
+    ]
     list(cut.add(batch_of([*records, (2, 14, b"junk", None)]), 0))
     ((block, rows),) = cut.close()
     assert (block.partition, block.first, block.end) == (2, 0, 15)
@@ -226,7 +210,11 @@ def test_decisions_become_a_row_a_payment_with_what_the_record_says_of_all():
 
 def test_a_record_of_many_rows_counts_by_its_rows():
     cut = cutter(BlockSettings(4, 1_000, 600), topic="decisions")
-    records = [(0, 0, decisions(0, 3), None), (0, 1, decisions(3, 3), None), (0, 2, decisions(6, 3), None)]
+    records = [
+        (0, 0, decisions(0, 0, 3, START_MS), None),
+        (0, 1, decisions(0, 3, 3, START_MS), None),
+        (0, 2, decisions(0, 6, 3, START_MS), None),
+    ]
     assert ranges(cut.add(batch_of(records), 0)) == [(0, 0, 2)]
 
 
