@@ -104,9 +104,12 @@ class Archiver:
         return True
 
     def has_reached(self, ends: Mapping[int, Place]) -> bool:
-        """Whether every partition that is ours was read up to where it ended, by `ends`."""
-        topic = self.topic
-        return topic.is_ready() and all(self._reached.get(p, -1) >= ends[p].end for p in topic.partitions)
+        """Whether every partition of `ends` is ours and was read up to there."""
+        return self.has_all(ends) and all(self._reached.get(p, -1) >= place.end for p, place in ends.items())
+
+    def has_all(self, partitions: Iterable[int]) -> bool:
+        """Whether these partitions are ours."""
+        return set(partitions) <= set(self.topic.partitions)
 
     def passed(self, ends: Mapping[int, Place]) -> int:
         """How many of the offsets up to `ends` were read."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from schemas.lake import LakeTopic
 from stream.admin import partitions_of
 from stream.batch_topic import BatchTopic
 from stream.committed import CommittedOffsets, Place
+from stream.errors import Stop
 from stream.faust_app import make_app
 from stream.health import HealthServer
 from stream.lake import Lake
@@ -23,6 +25,8 @@ from stream.metrics import METRICS
 from stream.settings import BlockSettings, ConsumerSettings, KafkaSettings
 
 log = logger("archive")
+ALONE_GRACE_S = 60.0
+"""Beyond the session timeout of one that died: so long `--until-end` waits until all partitions are its own."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def run(settings: ArchiveSettings) -> None:
     partitions = partitions_of(kafka, *settings.topics.values())
     app = make_app(kafka.app, Path(tempfile.gettempdir()))
     consumer = replace(settings.consumer, tell_ends=settings.until_end)
-    archiving = Archiving(app)
+    archiving = Archiving(app, alone_within_s=consumer.session_timeout_ms / 1000 + ALONE_GRACE_S)
     for topic, name in settings.topics.items():
         agent = f"archive-{topic}"
         offsets = CommittedOffsets(kafka, agent, name)
@@ -70,8 +74,10 @@ def run(settings: ArchiveSettings) -> None:
 class Archiving(Running):
     """The archiver's agents."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, alone_within_s: float) -> None:
         super().__init__(app)
+        self._alone_within_s = alone_within_s
+        self._alone_at = time.monotonic()
         self.advance: Callable[[int], None] = lambda offsets: None
         """Told how many offsets were passed, on the way to the ends."""
         self._archivers: list[tuple[Archiver, Mapping[int, Place]]] = []
@@ -97,5 +103,10 @@ class Archiving(Running):
         passed = sum(archiver.passed(ends) for archiver, ends in self._archivers)
         self.advance(passed - self._told)
         self._told = passed
+        if all(archiver.has_all(ends) for archiver, ends in self._archivers):
+            self._alone_at = time.monotonic()
+        elif time.monotonic() - self._alone_at > self._alone_within_s:
+            hint = "stop them, or leave it to them: without --until-end, archivers share the partitions"
+            self.fail(Stop("other archivers have some of the partitions", hint=hint))
         if all([archiver.has_reached(ends) and await archiver.flush() for archiver, ends in self._archivers]):
             self.end()

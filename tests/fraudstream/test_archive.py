@@ -208,7 +208,7 @@ def test_two_archivers_share_the_partitions_and_one_takes_over(
     second.kill()
     platform.go_on(600)
     assert first.stop() == 0, first.output()
-    last = start_archiver(lake.url, "--until-end")
+    last = start_archiver(lake.url, "--until-end")  # it waits for the partitions of the one that was killed
     assert last.process.wait(90) == 0, last.output()
     assert_equal(lake, broker, topics)
 
