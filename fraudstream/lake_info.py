@@ -13,8 +13,9 @@ from stream.lake import About, Lake
 def table(lake: Lake) -> Table:
     """A row for each topic and partition. Raises `Stop` when there is none."""
     shown = Table(
-        "topic", "partition", "offsets", "gaps", "rows", "files", "MB", "earliest", "latest", box=None, pad_edge=False
+        "topic", "partition", "offsets", "gaps", "rows", "files", "MB", "from (UTC)", "to", box=None, pad_edge=False
     )
+    shown.columns[0].no_wrap = True
     for topic in TOPICS:
         sizes = lake.blocks(topic)
         partitions: dict[int, list[tuple[Take, About]]] = {}
@@ -39,8 +40,8 @@ def _cells(lake: Lake, topic: LakeTopic, taken: Sequence[tuple[Take, About]], si
         f"{sum(_rows(lake, take, about) for take, about in taken):,}",
         f"{len(takes):,}",
         f"{size / 1e6:,.1f}",
-        show_time(min(first)) if first else "",
-        show_time(max(last)) if last else "",
+        show_time(min(first))[:16] if first else "",
+        show_time(max(last))[:16] if last else "",
     )
 
 

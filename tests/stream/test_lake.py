@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import uuid
 
 import polars as pl
@@ -188,3 +189,16 @@ def test_what_a_dead_writer_had_not_finished_is_swept_away_when_it_is_old(tmp_pa
     compact(lake, "transactions")
     assert (old.exists(), young.exists()) == (False, True)
     assert offsets_read(lake) == list(range(5))
+
+
+def test_the_pages_ways_to_read_it_give_each_offset_once(tmp_path, monkeypatch, capsys, request):
+    monkeypatch.chdir(tmp_path)
+    for first, end in ((0, 70), (0, 100), (50, 120), (120, 200)):
+        write_range(Lake("lake"), first, end)
+    page = (request.config.rootpath / "docs/lake.md").read_text()
+    ours, polars = (block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "import" in block)
+    names: dict[str, pl.LazyFrame] = {}
+    exec(polars, names)
+    assert sorted(names["payments"].collect()["offset"]) == list(range(200))
+    exec(ours, {})
+    assert capsys.readouterr().out.count("shape: ") == 1 + 3, "the sum, and three blocks"
