@@ -33,17 +33,19 @@ PATIENCE = Patience()
 
 
 class Archiver:
-    """Runs one topic's cutter, in a thread of its own."""
+    """Runs one topic's cutter, in a thread of its own. `source` is the topic's id."""
 
     def __init__(
         self,
         cutter: Cutter,
         lake: Lake,
+        source: str,
         patience: Patience = PATIENCE,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cutter = cutter
         self._lake = lake
+        self._source = source
         self._patience = patience
         self._clock_s = clock_s
         self._lock = threading.Lock()
@@ -168,7 +170,7 @@ class Archiver:
     def _write(self, closed: Iterable[Closed]) -> None:
         for block, rows in closed:
             try:
-                size = self._lake.write(block, rows)  # 2
+                size = self._lake.write(block, rows, self._source)  # 2
             except BaseException:
                 self._cutter.forget([block.partition])  # what follows it must not be committed before it
                 raise

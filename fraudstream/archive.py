@@ -13,7 +13,7 @@ from agents.archiving import Archiver
 from fraudstream.progress import progress
 from fraudstream.running import Running
 from schemas.lake import LakeTopic
-from stream.admin import partitions_of
+from stream.admin import partitions_of, topic_id
 from stream.batch_topic import BatchTopic
 from stream.committed import CommittedOffsets, Place
 from stream.errors import Stop
@@ -55,7 +55,9 @@ def run(settings: ArchiveSettings) -> None:
         agent = f"archive-{topic}"
         offsets = CommittedOffsets(kafka, agent, name)
         ends = {p: offsets.wait_for(p) for p in range(partitions[name])} if settings.until_end else {}
-        archiver = Archiver(Cutter(topic, settings.blocks), lake)
+        identity = topic_id(kafka, name).hex()
+        lake.check_source(topic, identity)
+        archiver = Archiver(Cutter(topic, settings.blocks), lake, identity)
         source = BatchTopic(app, name, agent, kafka, consumer, prepare=archiver.prepare, release=lambda partition: None)
         archiving.archive(archiver, source, ends)
 

@@ -11,6 +11,7 @@ found all the same: which times a block holds is noted in its footer, and its di
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import polars as pl
@@ -24,7 +25,8 @@ FOOTER_READERS = 16
 """An object store answers many small questions at once."""
 LISTINGS = 5
 """How often to list again when compactions take away what was listed."""
-_ROWS, _FIRST, _LAST = "fraudstream.rows", "fraudstream.first_ms", "fraudstream.last_ms"
+_ROWS, _SOURCE = "fraudstream.rows", "fraudstream.source"
+_FIRST, _LAST = "fraudstream.first_ms", "fraudstream.last_ms"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class About:
     rows: int
     first_ms: int | None
     last_ms: int | None
+    source: str
+    """Which topic's offsets they are: its id, another one after it was made again."""
 
     def within(self, start_ms: int | None, end_ms: int | None) -> bool:
         """Whether a row may lie in [start_ms, end_ms)."""
@@ -63,15 +67,15 @@ class Lake:
 
     def takes_with_about(self, topic: LakeTopic) -> list[tuple[Take, About]]:
         """What to take of every block of a topic, and what its footer tells."""
-        for attempt in range(LISTINGS):
-            takes = [take for partition in self.takes(topic).values() for take in partition]
-            try:
-                with ThreadPoolExecutor(FOOTER_READERS) as pool:
-                    return list(zip(takes, pool.map(lambda take: self.about(take.block), takes), strict=True))
-            except Gone:
-                if attempt == LISTINGS - 1:
-                    raise
-        raise AssertionError("the last listing returns or raises")
+        for _ in range(LISTINGS - 1):
+            with suppress(Gone):  # compacted between listing and looking
+                return self._looked_at(topic)
+        return self._looked_at(topic)
+
+    def _looked_at(self, topic: LakeTopic) -> list[tuple[Take, About]]:
+        takes = [take for partition in self.takes(topic).values() for take in partition]
+        with ThreadPoolExecutor(FOOTER_READERS) as pool:
+            return list(zip(takes, pool.map(lambda take: self.about(take.block), takes), strict=True))
 
     def partitions(self, topic: LakeTopic = "transactions") -> list[int]:
         """The partitions that have a block."""
@@ -84,8 +88,8 @@ class Lake:
             notes = self.files.notes(block.path)
             if _ROWS not in notes:
                 raise Stop(f"{block.path} in {self.url} is no block", hint="move the file elsewhere: it is not ours")
-            times = [int(notes[name]) if name in notes else None for name in (_FIRST, _LAST)]
-            known = self._about[block] = About(int(notes[_ROWS]), *times)
+            first, last = (int(notes[name]) if name in notes else None for name in (_FIRST, _LAST))
+            known = self._about[block] = About(int(notes[_ROWS]), first, last, notes.get(_SOURCE, ""))
         return known
 
     def read(
@@ -151,10 +155,19 @@ class Lake:
 
     # Writing
 
-    def write(self, block: Block, rows: pl.DataFrame) -> int:
+    def check_source(self, topic: LakeTopic, source: str) -> None:
+        """Raises `Stop` where the newest blocks are of a topic that was made again: its offsets begin anew."""
+        newest = [takes[-1].block for takes in self.takes(topic).values()]
+        if any(self.about(block).source != source for block in newest):
+            raise Stop(
+                f"{self.url} holds {topic} of a topic that was deleted since, or of another cluster",
+                hint="archive to another lake: a reader would take the new offsets for the old ones",
+            )
+
+    def write(self, block: Block, rows: pl.DataFrame, source: str = "") -> int:
         """Make a block durable, in place of any of its name; returns its bytes."""
         times = rows[LAYOUTS[block.topic].time]
-        notes = {_ROWS: str(len(rows))}
+        notes = {_ROWS: str(len(rows)), _SOURCE: source}
         if len(rows):
             notes |= {_FIRST: str(times.min()), _LAST: str(times.max())}
         return self.files.write(block.path, rows, notes)

@@ -53,7 +53,7 @@ def compact(
         for run in runs(takes, about, target_rows, newest_too=newest_too):
             whole = merged_block(run)
             rows = pl.concat([lake.rows(take) for take in run], how="diagonal")
-            lake.write(whole, rows)  # 1
+            lake.write(whole, rows, lake.about(run[-1].block).source)  # 1
             neighbours = {take.block for take in run} - {whole}  # it may have been there, in part behind another
             lake.delete(neighbours)  # 2
             kept = kept - neighbours | {whole}

@@ -67,7 +67,7 @@ class LakeFiles:
         content = stream.getvalue()
         with self._translated(f"writing {name}"):
             if self._local:
-                _write_whole(Path(self._root, name), content)
+                _write_whole(Path(self._root), name, content)
             else:
                 self._fs.pipe_file(f"{self._root}/{name}", content)
         return len(content)
@@ -125,7 +125,8 @@ class LakeFiles:
             ) from error
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def _write_whole(root: Path, name: str, content: bytes) -> None:
+    path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}{UNFINISHED}")
     try:
@@ -135,8 +136,9 @@ def _write_whole(path: Path, content: bytes) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename, too
-    finally:
-        os.close(folder)
+    for folder in (path.parent, *(root / parent for parent in Path(name).parent.parents)):
+        opened = os.open(folder, os.O_RDONLY)  # the rename, and folders just made
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from kit.decisions import decisions
-from kit.object_store import BUCKET, object_store
+from kit.object_store import BUCKET
 from kit.world import frames_of
 from schemas.codec import check_key, decode_label, decode_transaction, encode
 from schemas.decision import decode_decisions
@@ -20,7 +20,7 @@ from simulator.publish import PublishSettings, publish
 from stream.lake import Lake
 from stream.librdkafka import reader
 from stream.settings import KafkaSettings
-from stream.topics import Topics, create_topics
+from stream.topics import Topics, TopicSpec, create_topics, recreate_topic
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 PARTITIONS = 3
@@ -135,13 +135,11 @@ def assert_equal(lake, broker, topics):
 
 
 @pytest.fixture(params=["directory", "object store"])
-def place(request, tmp_path):
+def place(request, tmp_path, topic_name):
     """A lake's URL, and the environment in which it is found."""
     if request.param == "directory":
-        yield str(tmp_path / "lake"), {}
-    else:
-        with object_store() as environment:
-            yield f"s3://{BUCKET}/archive", environment
+        return str(tmp_path / "lake"), {}
+    return f"s3://{BUCKET}/{topic_name}", request.getfixturevalue("store")
 
 
 def test_an_archiver_that_is_killed_again_and_again_neither_loses_nor_doubles(
@@ -224,6 +222,29 @@ def test_a_lake_that_cannot_be_written_for_a_while_is_tried_again_from_the_commi
     lake.unlink()
     assert archiver.process.wait(90) == 0, archiver.output()
     assert_equal(Lake(str(lake)), broker, topics)
+
+
+def test_a_block_that_is_written_and_not_committed_when_something_fails_is_not_doubled(
+    broker, topics, payments, tmp_path, start_archiver
+):
+    Platform(broker, topics, payments).go_on(600)
+    archiver = start_archiver(
+        str(tmp_path / "lake"), *SMALL, "--until-end", failpoint="archive-transactions/written:2=raise"
+    )
+    assert archiver.process.wait(90) == 0, archiver.output()
+    assert "archiving failed" in archiver.output()
+    assert_equal(Lake(str(tmp_path / "lake")), broker, topics)
+
+
+def test_a_topic_that_was_made_again_is_not_mixed_with_what_it_was(broker, topics, payments, tmp_path, start_archiver):
+    Platform(broker, topics, payments).go_on(300)
+    lake = str(tmp_path / "lake")
+    assert start_archiver(lake, "--until-end").process.wait(90) == 0
+    kafka = KafkaSettings(broker.bootstrap_servers)
+    recreate_topic(kafka, TopicSpec(topics.labels, PARTITIONS), like=topics.labels)
+    archiver = start_archiver(lake, "--until-end")
+    assert archiver.process.wait(90) == 1
+    assert "archive to another lake" in archiver.output()
 
 
 def test_what_is_asked_wrongly_is_said(run_cli):

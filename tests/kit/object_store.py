@@ -2,6 +2,8 @@
 
 with object_store() as environment:
     …  # a process, or fsspec here, with these variables finds it
+
+One in a process: fsspec keeps to the first that it met, and moto's buckets outlive its servers.
 """
 
 import os
@@ -10,7 +12,6 @@ from contextlib import contextmanager
 from unittest import mock
 
 import fsspec
-from moto.server import ThreadedMotoServer
 
 BUCKET = "lake"
 
@@ -18,6 +19,8 @@ BUCKET = "lake"
 @contextmanager
 def object_store() -> Iterator[dict[str, str]]:
     """Serves an empty bucket; the variables that lead to it are set here, too, meanwhile."""
+    from moto.server import ThreadedMotoServer  # takes its time
+
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit.lake import START_HOUR, START_MS, dies_after, offsets_read, payments, topic_of, write_range
-from kit.object_store import BUCKET, object_store
+from kit.object_store import BUCKET
 from schemas.lake import HOUR_MS, Block
 from stream.errors import Retry, Stop
 from stream.lake import Lake
@@ -28,12 +28,6 @@ EVENTS = st.lists(
     ),
     max_size=12,
 )
-
-
-@pytest.fixture(scope="module")
-def store():
-    with object_store() as environment:
-        yield environment
 
 
 @pytest.fixture(params=["directory", "object store"])
