@@ -62,7 +62,7 @@ format: $(READY) ## Format the code
 lock: ## Resolve the locked requirements anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "error: uv is not installed; pip install uv, or make UV=/path/to/uv lock" >&2; exit 1; }
 	@$(LOCK) pyproject.toml --output-file requirements/worker.txt
-	@$(LOCK) pyproject.toml --extra broker --extra train --extra dev --constraints requirements/worker.txt \
+	@$(LOCK) pyproject.toml --extra broker --extra lake --extra train --extra dev --constraints requirements/worker.txt \
 		--output-file requirements/dev.txt
 	@$(LOCK) --group peers --output-file requirements/peers.txt
 

@@ -21,7 +21,21 @@ from rich.text import Text
 from fraudstream import commands
 from schemas.errors import FraudStreamError
 
-ORDER = ("demo", "broker", "topics", "simulate", "import", "publish", "train", "models", "worker", "explain", "lists")
+ORDER = (
+    "demo",
+    "broker",
+    "topics",
+    "simulate",
+    "import",
+    "publish",
+    "train",
+    "models",
+    "worker",
+    "archive",
+    "lake",
+    "explain",
+    "lists",
+)
 """Order in the help, as one goes along; commands not named follow."""
 
 COMMANDS = {

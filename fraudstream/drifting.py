@@ -15,11 +15,11 @@ from models.engine import DUPLICATE
 from models.history import featurise
 from models.retrain import RetrainPolicy
 from models.scoring import Scorer
-from schemas.history import scan_labels, scan_transactions
+from stream.history import has_labels, scan_labels, scan_transactions
 
 
 def compare(
-    model: Path, data: Path, window: tuple[int | None, int | None], policy: RetrainPolicy
+    model: Path, data: str, window: tuple[int | None, int | None], policy: RetrainPolicy
 ) -> tuple[Reference, Drift]:
     """A bundle's reference, and what a history's payments within a window (epoch ms) say against it.
 
@@ -32,7 +32,7 @@ def compare(
         )
     start, end = window
     payments = scan_transactions(data, end_ms=end).collect()
-    labels = scan_labels(data).collect() if (data / "labels.parquet").is_file() else None
+    labels = scan_labels(data).collect() if has_labels(data) else None
     with progress("computing features", payments.height) as advance:
         history = featurise(payments, labels, progress=advance)
     times = history.payments["event_time"].to_numpy()

@@ -1,6 +1,6 @@
 """The options that commands share, with their help; `fraudstream.settings` takes its descriptions from here.
 
-Every one defaults to None, which means: not given here, see the environment, the file and then the default.
+Every one but History defaults to None: not given here, see the environment, the file and then the default.
 Imports nothing but typer, so that `--help` answers at once.
 """
 
@@ -78,6 +78,24 @@ RetrainHours = Annotated[
 StateFormat = Annotated[
     int | None,
     typer.Option("--state-format", help="Format to write state in, for older builds beside this one; else the newest."),
+]
+History = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="DIR|URL",
+        help="History (transactions/**/*.parquet, labels.parquet) or lake, which may be a URL.",
+    ),
+]
+Lake = Annotated[
+    str | None, typer.Option("--lake", metavar="DIR|URL", help="The lake: a directory, or a URL as s3://bucket/prefix.")
+]
+BlockRows = Annotated[int | None, typer.Option("--block-rows", help="Rows with which a file of the lake ends.")]
+OpenRows = Annotated[
+    int | None, typer.Option("--open-rows", help="Rows of each topic in memory, in no file of the lake yet, at most.")
+]
+MaxOpenS = Annotated[
+    float | None, typer.Option("--max-open-s", help="After so long a file of the lake ends, however small, s.")
 ]
 MetricsPort = Annotated[
     int | None, typer.Option("--metrics-port", help="Port of metrics and health; 0 takes any free one.")

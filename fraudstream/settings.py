@@ -27,7 +27,7 @@ from fraudstream import options
 from fraudstream.errors import UserError
 from fraudstream.options import help_of
 from models.retrain import RetrainPolicy
-from stream.settings import ConsumerSettings, KafkaSettings, ProducerSettings, StateSettings
+from stream.settings import BlockSettings, ConsumerSettings, KafkaSettings, ProducerSettings, StateSettings
 from stream.topics import Topics
 
 PREFIX = "FRAUDSTREAM_"
@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     retrain_features: int = Field(6, ge=1, le=1000, description=help_of(options.RetrainFeatures))
     retrain_payments: int = Field(2_000, ge=1, le=1_000_000_000, description=help_of(options.RetrainPayments))
     retrain_hours: int = Field(20, ge=1, le=24, description=help_of(options.RetrainHours))
+    lake: str | None = Field(None, min_length=1, description=help_of(options.Lake))
+    block_rows: int = Field(500_000, ge=1, le=10_000_000, description=help_of(options.BlockRows))
+    open_rows: int = Field(500_000, ge=1, le=100_000_000, description=help_of(options.OpenRows))
+    max_open_s: float = Field(600.0, gt=0, le=86_400, description=help_of(options.MaxOpenS))
     metrics_port: int = Field(9108, ge=0, le=65_535, description=help_of(options.MetricsPort))
     log_format: Literal["console", "json"] = Field("console", description=help_of(options.LogFormat))
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description=help_of(options.LogLevel))
@@ -160,6 +164,10 @@ class Settings(BaseSettings):
             message_timeout_ms=self.transaction_timeout_ms * 4 // 5,
             linger_ms=self.linger_ms,
         )
+
+    def block_settings(self) -> BlockSettings:
+        """How large the lake's files become."""
+        return BlockSettings(self.block_rows, self.open_rows, self.max_open_s)
 
     def retrain_policy(self) -> RetrainPolicy:
         """When payments have moved so far that the model should be trained again."""

@@ -19,11 +19,11 @@ from models.report.report import report_files
 from models.second_opinion import SecondOpinion
 from models.training import Search, Settings, Trained, train
 from models.training.matrix import too_large
-from schemas.history import read_transactions, scan_labels, scan_transactions
+from stream.history import read_transactions, scan_labels, scan_transactions
 
 
 @contextmanager
-def history_of(data: Path, end_ms: int | None, settings: Settings) -> Iterator[History]:
+def history_of(data: str, end_ms: int | None, settings: Settings) -> Iterator[History]:
     """The history with its features: in memory, or on disk beside the bundle, where they are deleted afterwards."""
     labels, payments = scan_labels(data), scan_transactions(data, end_ms=end_ms)
     count = int(payments.select(pl.len()).collect().item())

@@ -4,13 +4,12 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mode import Service
-from mode.worker import Worker as ModeWorker
 
 from agents.breaker import REJECT_LIMIT, CircuitBreaker
 from agents.champion import ModelWatch
@@ -19,6 +18,7 @@ from agents.entities import ENTITIES_PER_PAYER, Entities
 from agents.labels import Labels
 from agents.scoring import Scoring
 from agents.tables import ListTable, RiskTable
+from fraudstream.running import Running
 from models.engine import TTL_MS
 from models.entity_state import ENTITY_KEY_BYTES
 from models.policy import Policy
@@ -26,7 +26,6 @@ from models.retrain import POLICY, RetrainPolicy
 from models.state_format import codecs
 from models.tokens import Tokeniser
 from models.warm import warm
-from schemas.errors import FraudStreamError
 from stream.admin import partitions_of, topic_id
 from stream.batch import Batch
 from stream.batch_topic import BatchTopic
@@ -46,8 +45,6 @@ from stream.topics import Topics
 from stream.transactions import make_producer
 
 log = logger("worker")
-LIVE_WITHIN_S = 30.0
-"""The loop counts as moving if it came round within this time."""
 TABLES_WITHIN_S = 600.0
 SWITCH_INTERVAL_S = 0.0005
 """How long one agent's thread may keep the interpreter from another's. With Python's 5 ms, a scoring step waits that
@@ -102,7 +99,7 @@ def run(settings: WorkerSettings, tokeniser: Tokeniser) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     app = make_app(settings.kafka.app, home / "faust")
-    worker = Running(app, Standby(settings.kafka, settings.standby))
+    worker = Judging(app, Standby(settings.kafka, settings.standby))
     risk = RiskTable(home / "entity-risk", topic_id(settings.kafka, topics.entity_risk), settings.state)
     lists = ListTable()
     worker.follow(TopicFollower(settings.kafka, topics.entity_risk, partitions[topics.entity_risk], risk))
@@ -186,24 +183,15 @@ def _check_paired(partitions: dict[str, int], source: str, changelog: str) -> No
         )
 
 
-class Running:
-    """The parts of a running worker: what starts, what ends, what decides whether it is live and ready."""
+class Judging(Running):
+    """The worker's agents, with their states and tables."""
 
     def __init__(self, app: Any, standby: Standby) -> None:
-        self._app = app
+        super().__init__(app)
         self._standby = standby
         self._followers: list[TopicFollower] = []
         self._states: dict[str, KeyedState] = {}
-        self._sources: list[BatchTopic] = []
         self._runners: list[StepRunner] = []
-        self._ends: list[Callable[[], None]] = []
-        self._failure: FraudStreamError | None = None
-        self._turned = time.monotonic()
-        self._worker: ModeWorker | None = None
-
-    def on_end(self, end: Callable[[], None]) -> None:
-        """Call `end` when everything has stopped."""
-        self._ends.append(end)
 
     def follow(self, follower: TopicFollower) -> None:
         self._followers.append(follower)
@@ -262,12 +250,7 @@ class Running:
             source, producer, lambda batch: compute(batch, runner.redo(batch)), state=state, changelog=changelog
         )
 
-        async def steps(stream: AsyncIterator[Batch]) -> None:
-            async for batch in stream:
-                await runner.run(batch)
-
-        self._app.agent(source.channel, name=name)(steps)
-        self._sources.append(source)
+        self.take(source, runner.run)
         self._runners.append(runner)
         if state is not None:
             self._states[name] = state
@@ -276,104 +259,45 @@ class Running:
         if state is not None:
             self._ends.append(state.close_all)
 
-    def fail(self, error: FraudStreamError) -> None:
-        """End the worker because of `error`; the first one counts."""
-        if self._failure is None:
-            self._failure = error
-            log.error("worker ends", error=str(error), hint=error.hint)
-            if self._worker is not None:
-                self._worker.set_shutdown()
-                asyncio.get_running_loop().create_task(self._worker.stop())
-
     def live(self) -> dict[str, bool]:
-        moves = time.monotonic() - self._turned < LIVE_WITHIN_S
-        return {"loop": moves, "steps": not any(runner.stuck for runner in self._runners)}
+        return super().live() | {"steps": not any(runner.stuck for runner in self._runners)}
 
     def ready(self) -> dict[str, bool]:
-        ready = {f"partitions of {source.agent}": source.is_ready() for source in self._sources}
-        ready["steps"] = not any(runner.failing for runner in self._runners)
+        ready = super().ready() | {"steps": not any(runner.failing for runner in self._runners)}
         return ready | {"tables": all(follower.ready for follower in self._followers)}
 
-    def run(self) -> None:
-        """Run until stopped; everything is closed afterwards, the newest first."""
-        service = _Main(self)
-        self._worker = ModeWorker(service, loglevel="warning", override_logging=False, redirect_stdouts=False)
-        code: object = 0
-        try:
-            self._worker.execute_from_commandline()
-        except SystemExit as ended:
-            code = ended.code  # how mode ends a worker
-        finally:
-            for end in reversed(self._ends):
-                end()
-        if self._failure is not None:
-            raise self._failure
-        if code or service.crashed:
-            raise Stop("the worker ended by an error that it does not know", hint="see the traceback above")
-
-    async def start(self, service: Service) -> None:
-        """Read the tables to their end, then take part in the groups: nothing is judged without them."""
+    async def prepare(self, service: Service) -> bool:
+        """Read the tables to their end: nothing is judged without them."""
         for follower in self._followers:
             follower.start()
         until = time.monotonic() + TABLES_WITHIN_S
         while not all(follower.ready for follower in self._followers):
             failures = [follower.failure for follower in self._followers if follower.failure]
             if failures:
-                return self.fail(failures[0])
+                self.fail(failures[0])
+                return False
             if time.monotonic() > until:
-                return self.fail(Stop("the tables could not be read in time", hint="look at the broker's health"))
+                self.fail(Stop("the tables could not be read in time", hint="look at the broker's health"))
+                return False
             if service.should_stop:
-                return None
-            self._turned = time.monotonic()
+                return False
+            self.moves()
             await asyncio.sleep(0.02)
-        await service.add_runtime_dependency(self._app)
-        for source in self._sources:
-            source.on_failure = self.fail
-            await service.add_runtime_dependency(source)
         self._standby.start()
-        self._app.flow_control.resume()
-        return None
+        return True
 
-    async def turn(self, service: Service) -> None:
-        """Note that the loop moves, and refresh the gauges."""
-        while not service.should_stop:
-            self._turned = time.monotonic()
-            METRICS.ready.set(all(self.ready().values()))
-            for source in self._sources:
-                METRICS.assigned.labels(source.agent).set(len(source.partitions))
-                for partition, lag in source.lag().items():
-                    METRICS.lag.labels(source.agent, partition).set(lag)
-            for name, state in self._states.items():
-                METRICS.state_rows.labels(name).set(state.rows_in_memory)
-                METRICS.state_disk.labels(name).set(await asyncio.to_thread(state.disk_bytes))
-                METRICS.state_records.labels(name).set(state.estimated_records())
-                METRICS.standby_partitions.labels(name).set(len(self._standby.followed(name)))
-                METRICS.standby_lag.labels(name).set(self._standby.lag(name))
-            for follower in self._followers:
-                if follower.failure is not None:
-                    self.fail(follower.failure)
-            await service.sleep(1.0)
+    async def turned(self) -> None:
+        for name, state in self._states.items():
+            METRICS.state_rows.labels(name).set(state.rows_in_memory)
+            METRICS.state_disk.labels(name).set(await asyncio.to_thread(state.disk_bytes))
+            METRICS.state_records.labels(name).set(state.estimated_records())
+            METRICS.standby_partitions.labels(name).set(len(self._standby.followed(name)))
+            METRICS.standby_lag.labels(name).set(self._standby.lag(name))
+        for follower in self._followers:
+            if follower.failure is not None:
+                self.fail(follower.failure)
 
-    def end_followers(self) -> None:
+    def stopping(self) -> None:
         self._standby.stop()
         for follower in self._followers:
             follower.stop()
-
-
-class _Main(Service):
-    """The root of the services."""
-
-    def __init__(self, running: Running) -> None:
-        super().__init__()
-        self._running = running
-
-    @Service.task
-    async def _start(self) -> None:
-        await self._running.start(self)
-
-    @Service.task
-    async def _turn(self) -> None:
-        await self._running.turn(self)
-
-    async def on_stop(self) -> None:
-        self._running.end_followers()

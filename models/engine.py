@@ -14,6 +14,7 @@ from models.features.device import device_features, remember_device
 from models.features.location import location_features, remember_location
 from models.features.transaction import remember_transaction, transaction_features
 from models.jit import compiled
+from schemas.types import AHEAD_MS as AHEAD_MS
 
 RISK = np.dtype(
     [
@@ -56,7 +57,6 @@ REDO = 128
 """Set by the caller: the payer's record holds this payment already. It is scored, the record stays. Its features are
 those of one who paid it before, and whether it is a duplicate cannot be told: its own trace is in the record."""
 
-AHEAD_MS = 300_000
 TTL_MS = 400 * 86_400_000
 """A payer unseen for longer is unknown again."""
 

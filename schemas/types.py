@@ -8,6 +8,8 @@ EARLIEST_MS = 946_684_800_000
 """2000-01-01: no event time lies before it."""
 LATEST_MS = 4_102_444_800_000
 """2100-01-01: no event time lies at or beyond it."""
+AHEAD_MS = 300_000
+"""A payment that claims a time further ahead of its publication is taken as made when it was published."""
 MAX_AMOUNT_PAISE = 10**13
 """₹10,000 crore: far above any retail payment, low enough that sums stay exact in 64 bits."""
 

@@ -20,6 +20,8 @@ class Batch:
     """When each was published, epoch ms."""
     epochs: dict[int, int] = field(default_factory=dict)
     """By partition, in which of its lives the records were fetched."""
+    ends: dict[int, int] = field(default_factory=dict)
+    """By partition that was read to its end, the offset of that; only if `tell_ends` is set."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -32,14 +34,16 @@ class Batch:
         ]
 
 
-def batch_of(messages: Sequence[Message], epochs: Mapping[int, int]) -> Batch:
+def batch_of(messages: Sequence[Message], epochs: Mapping[int, int], ends: Mapping[int, int] = {}) -> Batch:
     """Messages, none of them an error; `epochs` by partition."""
     count = len(messages)
+    partitions = {message.partition() for message in messages} | ends.keys()
     return Batch(
         [message.value() for message in messages],
         [message.key() for message in messages],
         np.fromiter((message.partition() for message in messages), dtype=np.int32, count=count),
         np.fromiter((message.offset() for message in messages), dtype=np.int64, count=count),
         np.fromiter((message.timestamp()[1] for message in messages), dtype=np.int64, count=count),
-        {partition: epochs[partition] for partition in {message.partition() for message in messages}},
+        {partition: epochs[partition] for partition in partitions},
+        dict(ends),
     )

@@ -252,18 +252,22 @@ class BatchTopic(Service):
         return self._batch(messages)
 
     def _batch(self, messages: Sequence[Message]) -> Batch | None:
-        kept = []
+        kept, ends = [], []
         for message in messages:
             error = message.error()
             if error is None:
                 kept.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ends.append(message)
             else:
                 self._check(message, error)
         # What was fetched before a pause or a rewind belongs to an earlier life of its partition.
-        kept = [m for m in kept if m.offset() >= self._ready.get(m.partition(), NOT_READY)]
-        if not kept:
+        kept, ends = (
+            [m for m in some if m.offset() >= self._ready.get(m.partition(), NOT_READY)] for some in (kept, ends)
+        )
+        if not kept and not ends:
             return None
-        batch = batch_of(kept, self._epochs)
+        batch = batch_of(kept, self._epochs, {m.partition(): m.offset() for m in ends})
         self.group_metadata = self.consumer.consumer_group_metadata()
         for place in batch.next_offsets(self.topic):
             self._ready[place.partition] = place.offset  # whatever comes, no record is handed over twice in one life
@@ -361,8 +365,9 @@ class BatchTopic(Service):
         raise Retry(f"{self.topic}-{partition} was given up")
 
     def _committed(self, partition: int, still_ours: Callable[[], bool]) -> int:
-        committed, self._behind[partition] = self._offsets.wait_for(partition, still_ours)
-        return committed
+        place = self._offsets.wait_for(partition, still_ours)
+        self._behind[partition] = place.left
+        return place.committed
 
     def _resume_prepared(self) -> None:
         if time.monotonic() < self._not_before:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -14,6 +15,21 @@ WITHIN_S = 30.0
 ASK_S = 1.0
 
 
+class Place(NamedTuple):
+    """Where a group stands on a partition."""
+
+    committed: int
+    """Negative for none."""
+    low: int
+    """The first offset that the topic still holds."""
+    end: int
+
+    @property
+    def left(self) -> int:
+        """Offsets that are still to be read."""
+        return self.end - max(self.committed, self.low)
+
+
 class CommittedOffsets:
     """Of one agent's group on its topic. For any thread: each question has a consumer of its own."""
 
@@ -21,8 +37,8 @@ class CommittedOffsets:
         self._config = librdkafka.group_offsets(kafka, agent)
         self._topic = topic
 
-    def wait_for(self, partition: int, still_wanted: Callable[[], bool]) -> tuple[int, int]:
-        """A partition's offset once no transaction is open on it, negative for none; and how far it is from the end.
+    def wait_for(self, partition: int, still_wanted: Callable[[], bool] = lambda: True) -> Place:
+        """Where a partition stands, once no transaction is open on its offset.
 
         Raises `Retry` after `WITHIN_S`, or once it is no longer wanted.
         """
@@ -34,7 +50,7 @@ class CommittedOffsets:
                 if time.monotonic() > until or not still_wanted():
                     raise
 
-    def _ask(self, partition: int) -> tuple[int, int]:
+    def _ask(self, partition: int) -> Place:
         doing = f"asking for the committed offset of {self._topic}-{partition}"
         consumer = Consumer(self._config)
         try:
@@ -47,4 +63,4 @@ class CommittedOffsets:
             consumer.close()
         if committed.error:
             raise translated(committed.error, doing)
-        return int(committed.offset), int(high - max(committed.offset, low))
+        return Place(int(committed.offset), int(low), int(high))

@@ -26,6 +26,7 @@ PLACES = {
     "committing": "the commit is about to be asked for",
     "committed": "the commit has returned, RocksDB has nothing of it",
     "persisted": "RocksDB has the step",
+    "written": "a block of the lake is durable, its offset is not committed",
     "restoring": "a batch of the changelog was read by a restore",
     "assigned": "in the callback of an assignment",
     "revoked": "in the callback of a revocation, state closed",

@@ -28,6 +28,7 @@ def group_consumer(kafka: KafkaSettings, settings: ConsumerSettings, agent: str)
         "enable.auto.offset.store": False,
         "auto.offset.reset": "error",  # a deleted stretch of the source is never skipped in silence
         "isolation.level": "read_committed",
+        "enable.partition.eof": settings.tell_ends,
         "session.timeout.ms": settings.session_timeout_ms,
         "heartbeat.interval.ms": max(1_000, settings.session_timeout_ms // 4),
         "max.poll.interval.ms": max(settings.max_poll_interval_ms, settings.session_timeout_ms),

@@ -93,6 +93,10 @@ class Metrics:
             "agent",
         )
         self.table_rows = gauge("table_records", "Records read from a table topic since the start", "table")
+        self.lake_blocks = counter("lake_blocks_total", "Blocks written to the lake", "topic")
+        self.lake_rows = counter("lake_rows_total", "Rows of the blocks written to the lake", "topic")
+        self.lake_bytes = counter("lake_bytes_total", "Bytes of the blocks written to the lake", "topic")
+        self.lake_open_rows = gauge("lake_open_rows", "Rows in memory that are in no block of the lake yet", "topic")
         self.model_rejected = counter("model_rejected_total", "Model bundles that failed verification")
         self.feature_psi = gauge(
             "feature_psi",
@@ -123,6 +127,12 @@ class Metrics:
             self.alerts.labels(band, decided_by).inc()
         if oldest_ms is not None:
             self.latency.observe(max(0.0, time.time() - oldest_ms / 1000))
+
+    def archived(self, topic: str, rows: int, size: int) -> None:
+        """Account for a block that was written."""
+        self.lake_blocks.labels(topic).inc()
+        self.lake_rows.labels(topic).inc(rows)
+        self.lake_bytes.labels(topic).inc(size)
 
     def restoring(self, agent: str, partition: int, records: int, left: int, seconds_left: float) -> None:
         """How far a restore is."""

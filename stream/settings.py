@@ -47,10 +47,27 @@ class ConsumerSettings:
     """Partitions restored at once."""
     revoke_timeout_ms: int = 5_000
     """How long a stopping worker waits for the step in progress; below the 10 s that it has after SIGTERM."""
+    tell_ends: bool = False
+    """Whether a batch also tells of the partitions that were read to their end; it may then hold no record."""
 
     def __post_init__(self) -> None:
         if not 0 < self.max_batch <= 100_000:
             raise SettingsError(f"max_batch is {self.max_batch}", hint="choose 1 to 100000 records a step")
+
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """How large the lake's blocks become, for each archived topic."""
+
+    block_rows: int = 500_000
+    open_rows: int = 500_000
+    """Rows in memory over all partitions, at most: about 0.4 KB each for payments."""
+    max_open_s: float = 600.0
+    """How far the lake may lag."""
+
+    def __post_init__(self) -> None:
+        if min(self.block_rows, self.open_rows) < 1 or self.max_open_s <= 0:
+            raise SettingsError("a block needs room for rows, and time", hint="leave the limits of blocks as they are")
 
 
 @dataclass(frozen=True)

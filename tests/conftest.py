@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic, TopicMetadata
 from hypothesis import settings
 
+from kit.object_store import object_store
 from stream.local_broker import BrokerSettings, LocalBroker
 
 settings.register_profile("untimed", deadline=None)  # a first call compiles, and machines are busy
@@ -29,6 +30,13 @@ def broker() -> Iterator[LocalBroker]:
     """A real Kafka for the whole test session; started when the first test asks for it. See `bootstrap_servers`."""
     with LocalBroker(BrokerSettings(properties=KEEP_ALL)) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[dict[str, str]]:
+    """A real S3-compatible server for the whole session, and the variables by which a process finds it."""
+    with object_store() as environment:
+        yield environment
 
 
 @pytest.fixture

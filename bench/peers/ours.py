@@ -15,7 +15,7 @@ import xgboost
 
 from bench.peers.features import CODEC, Payment, judge, rows_of
 from bench.peers.job import Job
-from fraudstream.worker import SWITCH_INTERVAL_S, Running, WorkerSettings
+from fraudstream.worker import SWITCH_INTERVAL_S, Judging, WorkerSettings
 from models.calibration import probability_of
 from models.forest import Forest
 from models.keys import TOKEN_BYTES, as_keys
@@ -91,7 +91,7 @@ def run(job: Job) -> None:
     _warm(reduced)
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)  # as the product's worker
-    worker = Running(make_app(name, home / "faust"), Standby(settings.kafka, 0))
+    worker = Judging(make_app(name, home / "faust"), Standby(settings.kafka, 0))
     worker.agent(
         settings,
         agent,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fraudstream import options
 from fraudstream.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def list_(
 @app.command()
 def report(
     model: Annotated[Path, typer.Option(help="The bundle to report on.")],
-    data: Annotated[Path, typer.Option(help="The history it was trained on, with labels.parquet.")],
+    data: options.History,
     out: Annotated[Path, typer.Option(help="Directory to write report.html and its pictures to.")],
 ) -> None:
     """Make a bundle's report again, from the history that it was measured on."""
@@ -69,7 +70,7 @@ def report(
     from models.history import featurise
     from models.report.drawing import require
     from models.report.report import PAGE, report_files
-    from schemas.history import scan_labels, scan_transactions
+    from stream.history import scan_labels, scan_transactions
 
     if (out / MANIFEST).exists():
         raise UserError(f"{out} is a bundle, whose files are sealed", hint="choose another directory")
@@ -114,7 +115,7 @@ def verify(
 @app.command()
 def drift(
     model: Annotated[Path, typer.Option(help="The bundle whose reference is compared with.")],
-    data: Annotated[Path, typer.Option(help="History directory: transactions/**/*.parquet; labels.parquet if any.")],
+    data: options.History,
     start: Annotated[
         str | None, typer.Option("--from", help="Compare payments from here on; earlier ones are the payers' past.")
     ] = None,

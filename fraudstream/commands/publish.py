@@ -1,7 +1,6 @@
-"""`fraudstream publish`: a history directory's payments to the topic, in order of event_time."""
+"""`fraudstream publish`: a history's payments, of a directory or lake, to the topic, in order of event_time."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def publish(
-    data: Annotated[Path, typer.Option(help="History directory: holds transactions/**/*.parquet.")],
+    data: options.History,
     bootstrap_servers: options.BootstrapServers = None,
     topic: Annotated[str | None, typer.Option(help="Topic to publish to; default: transactions.")] = None,
     rate: Annotated[
@@ -25,12 +24,12 @@ def publish(
     kafka: options.Kafka = None,
     config: options.Config = None,
 ) -> None:
-    """Publish a directory's payments to the topic, keyed by payer, as fast as it goes or at a rate."""
+    """Publish a history's payments to the topic, keyed by payer, as fast as it goes or at a rate."""
     import polars as pl
 
     from fraudstream.publishing import publish_with_progress, target
     from fraudstream.times import epoch_ms
-    from schemas.history import read_transactions, scan_transactions
+    from stream.history import read_transactions, scan_transactions
 
     window = {"start_ms": epoch_ms(start) if start else None, "end_ms": epoch_ms(end) if end else None}
     total = int(scan_transactions(data, **window).select(pl.len()).collect().item())

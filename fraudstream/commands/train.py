@@ -1,10 +1,11 @@
-"""`fraudstream train`: a history directory becomes a model bundle."""
+"""`fraudstream train`: a history, directory or lake, becomes a model bundle."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from fraudstream import options
 from fraudstream.errors import UserError
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="History directory: transactions/**/*.parquet and labels.parquet.")],
+    data: options.History,
     out: Annotated[Path, typer.Option(help="Directory to write the bundle to.")],
     name: Annotated[str | None, typer.Option(help="The model's name in alerts; default: that of --out.")] = None,
     label_delay: Annotated[

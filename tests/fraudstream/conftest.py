@@ -76,6 +76,12 @@ class WorkerProcess:
         except OSError:
             return 0, {}
 
+    def metrics(self) -> str:
+        """What /metrics says now."""
+        port = re.findall(r'"port": ?(\d+)', self.output())[-1]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
+            return str(answer.read().decode())
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -104,6 +110,26 @@ def start_worker(broker, world, tmp_path, topic_name) -> Iterator[Callable[..., 
     for worker in started:
         if worker.process.poll() is None:
             worker.kill()
+
+
+@pytest.fixture
+def start_archiver(broker, tmp_path, topic_name) -> Iterator[Callable[..., WorkerProcess]]:
+    """`start_archiver(lake, "--until-end", failpoint="written:2")`: of topics with the prefix `topic_name`."""
+    started: list[WorkerProcess] = []
+
+    def start(lake: str, *options: str, failpoint: str = "", env: Mapping[str, str] | None = None) -> WorkerProcess:
+        command = [sys.executable, "-m", "fraudstream", "archive", "--bootstrap-servers", broker.bootstrap_servers]
+        command += ["--topic-prefix", f"{topic_name}.", "--group-id", topic_name, "--lake", lake]
+        command += ["--metrics-port", "0", "--log-format", "json", *options]
+        environment = {"FRAUDSTREAM_FAILPOINT": failpoint, **(env or {})}
+        archiver = WorkerProcess(tmp_path / f"archiver-{len(started)}.log", command, environment)
+        started.append(archiver)
+        return archiver
+
+    yield start
+    for archiver in started:
+        if archiver.process.poll() is None:
+            archiver.kill()
 
 
 @pytest.fixture

@@ -5,10 +5,8 @@ from typing import Any
 import pytest
 from mode import Service
 
-from fraudstream.worker import Running
+from fraudstream.running import Running
 from stream.errors import Stop
-from stream.settings import KafkaSettings
-from stream.standby import Standby
 
 
 class App(Service):
@@ -28,7 +26,7 @@ def ended() -> list[str]:
 
 
 def running(app: Any, ended: list[str]) -> Running:
-    parts = Running(app, Standby(KafkaSettings("127.0.0.1:1"), 0))
+    parts = Running(app)
     parts.on_end(lambda: ended.append("first"))
     parts.on_end(lambda: ended.append("second"))
     return parts

@@ -131,7 +131,7 @@ def test_every_shared_option_is_a_setting():
     flags = {info.default for info in infos if isinstance(info, OptionInfo)}
     special = {"challengers": "--challenger", "policy_file": "--policy"}
     names = {special.get(name, "--" + name.replace("_", "-")) for name in Settings.model_fields}
-    assert flags - {"--config"} == names
+    assert flags - {"--config", "--data"} == names
 
 
 def test_a_new_token_key_is_the_owners_alone_and_is_never_overwritten(run_cli, tmp_path):

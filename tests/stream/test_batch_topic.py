@@ -135,6 +135,31 @@ def test_a_lone_record_is_a_batch_of_its_own(kafka, make_topic, publish, tmp_pat
     asyncio.run(read())
 
 
+def test_the_end_of_a_partition_is_told_where_that_is_asked_after_all_its_records(kafka, make_topic, publish, tmp_path):
+    topic = make_topic(partitions=2)
+    publish(topic, [(b"k", b"%d" % n) for n in range(1_000)], 0)
+
+    async def read() -> None:
+        reader = Reader(kafka, topic, tmp_path, max_batch=300, tell_ends=True)
+        seen: dict[int, int] = {0: 0, 1: 0}
+        ends: dict[int, int] = {}
+
+        async def take() -> None:
+            while len(ends) < 2:
+                batch = await reader.next()
+                assert not ends.keys() & set(batch.partitions.tolist())
+                for partition, offset in places(batch):
+                    seen[partition] = offset + 1
+                ends.update(batch.ends)
+                assert all(seen[partition] == end for partition, end in ends.items())
+                reader.batches.done()
+
+        await running(reader, take)
+        assert ends == {0: 1_000, 1: 0}
+
+    asyncio.run(read())
+
+
 @pytest.mark.parametrize("asked", ["by its settings", "by the step before"])
 def test_a_batch_that_is_not_full_waits_for_more_where_that_is_asked(kafka, make_topic, publish, tmp_path, asked):
     topic = make_topic()

@@ -64,6 +64,7 @@ def test_a_fault_that_there_is_not_is_an_error(text):
 
 
 def test_every_place_is_passed_somewhere(request):
-    sources = "".join(path.read_text() for path in (request.config.rootpath / "stream").glob("*.py"))
+    packages = [request.config.rootpath / package for package in ("stream", "agents")]
+    sources = "".join(path.read_text() for package in packages for path in package.glob("*.py"))
     assert [place for place in PLACES if f'failpoint("{place}"' not in sources] == []
     assert ACTIONS[0] == "kill"
