@@ -147,7 +147,13 @@ def _source(
     settings: "Settings",
     tokeniser: "Tokeniser",
 ) -> "Source":
+    from stream.history import lake_at
+
     if data is not None:
+        if (lake := lake_at(data)) is not None:
+            from backtest.lake import LakeSource
+
+            return LakeSource(lake, tokeniser, window, *bounds)
         from backtest.history import HistorySource
 
         if any(bounds):
@@ -161,8 +167,15 @@ def _source(
 
 
 def _decided(data: str | None, source: "Source", settings: "Settings", topic: str | None) -> "Frames":
+    from stream.history import lake_at
+
     if data is not None:
-        raise UserError(f"{data} holds no decisions", hint="verify a topic, or a lake")
+        from backtest.lake import decided_in_lake
+
+        lake = lake_at(data)
+        if lake is None or not lake.partitions("decisions"):
+            raise UserError(f"{data} holds no decisions", hint="verify a topic, or a lake of decisions too")
+        return decided_in_lake(lake)
     from backtest.decided import decided_on_topic
 
     topics = settings.topics()
@@ -171,10 +184,10 @@ def _decided(data: str | None, source: "Source", settings: "Settings", topic: st
 
 def _frauds(data: str | None, settings: "Settings", delay_ms: int | None) -> "pl.DataFrame":
     from backtest.verdicts import frauds_of, labels_of_topic
-    from schemas.history import scan_labels
+    from stream.history import scan_labels
 
     if data is not None:
-        return frauds_of(scan_labels(Path(data)), delay_ms)
+        return frauds_of(scan_labels(data), delay_ms)
     return frauds_of(labels_of_topic(settings.kafka_settings(), settings.topics().labels), delay_ms)
 
 

@@ -1,0 +1,108 @@
+"""A lake as a source: what was archived of a topic, each partition in the order of its offsets, as the topic had it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+
+from backtest.decided import Frames, conformed
+from backtest.slab import Slab
+from backtest.source import BEGINNING, Position, SourceError, Window, event_times, passing_times
+from models.batch import PaymentBatch, from_frame
+from models.tokens import Tokeniser
+from schemas.history import TRANSACTION_COLUMNS
+from schemas.lake import Take, gaps
+from stream.lake import Lake
+
+SLAB = 20_000
+COLUMNS = (*TRANSACTION_COLUMNS, "offset", "published")
+
+
+@dataclass
+class LakeSource:
+    """Payments of a lake."""
+
+    lake: Lake
+    tokeniser: Tokeniser
+    window: Window
+    first_offsets: Mapping[int, int]
+    """By partition, where to begin at the earliest."""
+    end_offsets: Mapping[int, int]
+    known: Mapping[int, int] = field(default_factory=dict)
+    """By partition, the offset before which the past is known from elsewhere; nothing before it is read."""
+
+    def __post_init__(self) -> None:
+        takes: dict[int, list[Take]] = {}
+        every: dict[int, list[Take]] = {}
+        self.total = 0
+        for take, about in self.lake.takes_with_about("transactions"):
+            partition = take.block.partition
+            every.setdefault(partition, []).append(take)
+            asked = self._asked(partition)
+            if take.end > asked and about.within(self.window.read_from, self.window.end):
+                takes.setdefault(partition, []).append(replace(take, first=max(take.first, asked)))
+                self.total += about.rows
+        self._takes, self._every = takes, every
+        self.partitions = tuple(takes)
+        self.unreadable = 0
+        self.description = f"lake {self.lake.url}"
+        if not takes:
+            raise SourceError(f"the {self.description} holds no payments in the window", hint="check --from and --to")
+        self.notes = tuple(self._missing(every))
+
+    def whole(self, partition: int) -> bool:
+        """See `backtest.source.Source`."""
+        begins = self._every[partition][0].first
+        known = self.known.get(partition, 0)
+        return begins <= known and self._asked(partition) <= known and self.window.read_from is None
+
+    def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
+        """See `backtest.source.Source`."""
+        first, time = (position.offset, position.time) if position else (0, BEGINNING)
+        start = BEGINNING if self.window.read_from is None else self.window.read_from
+        end = 1 << 62 if self.window.end is None else self.window.end
+        stop = self.end_offsets.get(partition, 1 << 62)
+        for take in self._takes[partition]:
+            rows = self.lake.rows(take, COLUMNS)
+            fresh = rows.filter(pl.col("offset").is_between(first, stop, closed="left"))
+            advance(rows.height - fresh.height)
+            for frame in fresh.iter_slices(SLAB):
+                batch, offsets = from_frame(frame, self.tokeniser), frame["offset"].to_numpy()
+                times = event_times(batch.rows)
+                wanted = np.flatnonzero((times >= start) & (times < end))
+                if wanted.size < len(batch):
+                    batch = PaymentBatch([batch.ids[i] for i in wanted.tolist()], batch.rows[wanted])
+                    offsets = offsets[wanted]
+                advance(frame.height)
+                if len(batch):
+                    passing = passing_times(batch.rows, time)
+                    time = int(passing[-1])
+                    yield Slab(batch, passing, np.full(len(batch), partition, dtype=np.int32), offsets)
+
+    def _asked(self, partition: int) -> int:
+        return max(self.first_offsets.get(partition, 0), self.known.get(partition, 0))
+
+    def _missing(self, every: Mapping[int, list[Take]]) -> Iterator[str]:
+        """What of the topic the lake does not have."""
+        for partition, takes in every.items():
+            asked = self._asked(partition)
+            if takes[0].first > asked:
+                yield (
+                    f"partition {partition} of the lake begins at offset {takes[0].first:,}: payers and accounts are"
+                    " known from there on only"
+                )
+            for first, end in gaps(takes):
+                if end > asked:
+                    yield f"partition {partition} of the lake lacks the offsets from {first:,} up to {end:,}"
+
+
+def decided_in_lake(lake: Lake) -> Frames:
+    """Decisions about the payments of a partition, as they were archived."""
+
+    def frames(partition: int) -> Iterator[pl.DataFrame]:
+        for rows in lake.read("decisions", partition):
+            mine = rows.filter(pl.col("partition") == partition)
+            yield conformed(mine.rename({"model_sha256": "model"}))
+
+    return frames
