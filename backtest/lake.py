@@ -9,7 +9,7 @@ import polars as pl
 from backtest.decided import Frames, conformed
 from backtest.slab import Slab
 from backtest.source import BEGINNING, Position, SourceError, Window, event_times, passing_times
-from models.batch import PaymentBatch, from_frame
+from models.batch import from_frame
 from models.tokens import Tokeniser
 from schemas.history import TRANSACTION_COLUMNS
 from schemas.lake import Take, gaps
@@ -72,8 +72,7 @@ class LakeSource:
                 times = event_times(batch.rows)
                 wanted = np.flatnonzero((times >= start) & (times < end))
                 if wanted.size < len(batch):
-                    batch = PaymentBatch([batch.ids[i] for i in wanted.tolist()], batch.rows[wanted])
-                    offsets = offsets[wanted]
+                    batch, offsets = batch.take(wanted), offsets[wanted]
                 advance(frame.height)
                 if len(batch):
                     passing = passing_times(batch.rows, time)

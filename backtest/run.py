@@ -32,7 +32,6 @@ from backtest.result import FEATURES, SCORES
 from backtest.slab import Slab
 from backtest.snapshot import Snapshot
 from backtest.source import Position, Source, Window, event_times
-from models.batch import PaymentBatch
 from models.engine import DUPLICATE
 from models.forest import Matrix
 from models.passage import Passage
@@ -139,8 +138,7 @@ class Run:
             inside = np.flatnonzero(event_times(slab.batch.rows) >= start)
             self.counts.warm_up += len(slab) - inside.size
             if inside.size < len(slab):
-                batch = PaymentBatch([slab.batch.ids[i] for i in inside.tolist()], slab.batch.rows[inside])
-                slab = Slab(batch, slab.times[inside], slab.partitions[inside], slab.offsets[inside])
+                slab = Slab(slab.batch.take(inside), slab.times[inside], slab.partitions[inside], slab.offsets[inside])
                 features, status = features[inside], status[inside]
         if len(slab):
             self._settle(self._threads)

@@ -14,7 +14,7 @@ import numpy as np
 
 from backtest.slab import Slab
 from backtest.source import BEGINNING, Position, SourceError, Window, event_times, passing_times
-from models.batch import PaymentBatch, from_records
+from models.batch import from_records
 from models.engine import AHEAD_MS
 from models.tokens import Tokeniser
 from stream.batch import batch_of
@@ -98,8 +98,7 @@ class TopicSource:
         through = len(batch) > 0 and bool(times.min() >= end + LATE_MS)
         wanted = np.flatnonzero((times >= start) & (times < end))
         if wanted.size < len(batch):
-            batch = PaymentBatch([batch.ids[i] for i in wanted.tolist()], batch.rows[wanted])
-            offsets = offsets[wanted]
+            batch, offsets = batch.take(wanted), offsets[wanted]
         partitions = np.full(len(batch), partition, dtype=np.int32)
         return Slab(batch, passing_times(batch.rows, since), partitions, offsets), through
 

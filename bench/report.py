@@ -202,6 +202,21 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "with the risk that the other run had recorded.",
             ),
             Section(
+                "backtest",
+                "Backtests",
+                "The payments of the whole job ([bench/JOB.md](../bench/JOB.md)), from a topic of four partitions and "
+                "as Parquet, judged by a champion and two candidates, their features kept. The rate is payments "
+                "divided by the time from the first look at the source to the last line of the scores; the broker runs "
+                "beside it. How it is done stands in [Backtests](backtest.md).",
+            ),
+            Section(
+                "verified",
+                "Live, then replayed",
+                "A worker judged payments while they were published, was killed again and again, and another went on; "
+                "verdicts were told on the way. Then the topic was judged again, given the entity risk that each "
+                "decision recorded. The hashes cover features hash, status, scores and decision of every payment.",
+            ),
+            Section(
                 "training",
                 "Ways of training",
                 "Simulated worlds of different seeds, each split by time with verdicts as they became known; every way "

@@ -103,6 +103,10 @@ class PaymentBatch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(self, rows: NDArray[np.int64]) -> "PaymentBatch":
+        """Those at these places."""
+        return PaymentBatch([self.ids[i] for i in rows.tolist()], self.rows[rows])
+
     @cached_property
     def payer_keys(self) -> list[bytes]:
         """Tokens of the payers, 16 bytes each: the keys of their state."""
