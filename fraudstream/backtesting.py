@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -37,6 +37,8 @@ from models.policy import Policy
 from models.tokens import Tokeniser
 
 VERIFICATION, DIFFERENCES = "verification.json", "differences.parquet"
+FRAUDS = "frauds.parquet"
+"""In the result's directory, while a run is not finished."""
 OWN_KEY = "token.key"
 """In the result's directory: the key of a run that was given none."""
 
@@ -69,14 +71,15 @@ def tokeniser_of(given: Path | None, out: Path) -> Tokeniser:
     return load_tokeniser(own)
 
 
-def replay(asked: Asked, source: Source, frauds: pl.DataFrame, tokeniser: Tokeniser) -> Result:
+def replay(asked: Asked, source: Source, known_frauds: Callable[[], pl.DataFrame], tokeniser: Tokeniser) -> Result:
     """Judge what the source holds; on Ctrl-C keep what is done, say so, and raise KeyboardInterrupt."""
     # As in the worker: what stands by now stays, and payments hold no cycles.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     seats = seated(asked.model, asked.candidates, asked.policy)
-    identity = _identity(asked, source, frauds, seats, tokeniser)
+    identity = _identity(asked, source, seats, tokeniser)
     _make_room(asked.out, identity, overwrite=asked.overwrite)
+    frauds = _kept(asked.out / FRAUDS, known_frauds)
     request = Request(identity, source, asked.window, seats, frauds, tokeniser, asked.keep_features, asked.past)
     with _interruptible() as stop, progress("replaying", source.total) as advance:
         run = Run(request, asked.out, stop, advance)
@@ -117,6 +120,7 @@ def tidy(out: Path) -> None:
     """Remove what only an interrupted backtest needs, once everything else is written."""
     shutil.rmtree(out / PARTS)
     (out / FILE).unlink()
+    (out / FRAUDS).unlink()
 
 
 def verify(asked: Asked, source: Source, decided: Frames, tokeniser: Tokeniser) -> Verification:
@@ -165,7 +169,7 @@ def summary(result: Result) -> Iterator[str]:
     yield from run.notes
 
 
-def _identity(asked: Asked, source: Source, frauds: pl.DataFrame, seats: Sequence[Seat], tokeniser: Tokeniser) -> str:
+def _identity(asked: Asked, source: Source, seats: Sequence[Seat], tokeniser: Tokeniser) -> str:
     """A hash of all that the scores follow from."""
     told = (
         source.description,
@@ -175,10 +179,17 @@ def _identity(asked: Asked, source: Source, frauds: pl.DataFrame, seats: Sequenc
         asked.keep_features,
         asked.bounds,
         tokeniser.token("identity"),
-        frauds.height,
-        int(frauds.hash_rows().sum()) if frauds.height else 0,
+        asked.label_delay_ms,
     )
     return hashlib.sha256(msgspec.json.encode(told)).hexdigest()
+
+
+def _kept(path: Path, known_frauds: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+    """The frauds that were known when the run began: verdicts go on arriving, and a run that goes on has the same."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        known_frauds().write_parquet(path)
+    return pl.read_parquet(path)
 
 
 def _make_room(out: Path, identity: str, *, overwrite: bool) -> None:
@@ -187,7 +198,7 @@ def _make_room(out: Path, identity: str, *, overwrite: bool) -> None:
     if overwrite or (checkpoint is None and not (out / RUN).exists()):
         for name in (PARTS, FEATURES):
             shutil.rmtree(out / name, ignore_errors=True)
-        for name in (FILE, RUN, SCORES, METRICS, REPORT):
+        for name in (FILE, FRAUDS, RUN, SCORES, METRICS, REPORT):
             (out / name).unlink(missing_ok=True)
         return
     if checkpoint is None:

@@ -131,7 +131,7 @@ def backtest(
     compare_settings = comparing.settings_of(
         analysts, alerts_per_analyst, review_cost, recovered_share, time_zone, delay
     )
-    result = replay(asked, source, _frauds(labels or data, settings, delay), tokeniser)
+    result = replay(asked, source, lambda: _frauds(labels or data, settings, delay), tokeniser)
     for line in summary(result):
         typer.echo(line)
     typer.echo(comparing.reported(result, compare_settings))
