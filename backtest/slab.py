@@ -45,6 +45,8 @@ def merged(slabs: Sequence[Slab]) -> Slab:
     times, partitions, offsets = (
         np.concatenate([getattr(slab, name) for slab in slabs]) for name in ("times", "partitions", "offsets")
     )
+    if (partitions == partitions[0]).all():  # they come in order
+        return Slab(PaymentBatch(ids.tolist(), rows.view(PAYMENT)), times, partitions, offsets)
     order = np.lexsort((offsets, partitions, times))
     batch = PaymentBatch(ids[order].tolist(), rows.take(order).view(PAYMENT))
     return Slab(batch, times[order], partitions[order], offsets[order])
