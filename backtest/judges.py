@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from backtest.listed import Lists
 from backtest.result import JUDGED, Judge
 from backtest.slab import Slab
 from models.bundle import Bundle
@@ -75,7 +76,7 @@ def _distinct(model: str, taken: set[str]) -> str:
 
 
 def scored(
-    slab: Slab, features: Matrix, status: NDArray[np.uint8], frauds: pl.DataFrame, seats: Sequence[Seat]
+    slab: Slab, features: Matrix, status: NDArray[np.uint8], frauds: pl.DataFrame, seats: Sequence[Seat], lists: Lists
 ) -> pl.DataFrame:
     """The rows of `backtest.result.SCORED` and every seat's `JUDGED` of a slab; `frauds` see `backtest.verdicts`."""
     rows = slab.batch.rows
@@ -92,8 +93,9 @@ def scored(
     ).join(frauds, on="transaction_id", how="left", maintain_order="left")
     known = pl.col("is_fraud").fill_null(False), pl.col("kind").fill_null("")
     payments = payments.with_columns(*known)
+    hits = lists.hits(payments) if lists.entries else None
     for seat in seats:
-        payments = payments.hstack(seat.judged(features, status).rename(seat.judge.column))
+        payments = payments.hstack(seat.judged(features, status, hits).rename(seat.judge.column))
     return payments
 
 

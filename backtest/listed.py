@@ -74,6 +74,9 @@ class Lists:
         path.write_bytes(b"".join(msgspec.json.encode(entry) + b"\n" for entry in self.entries))
 
 
+NO_LISTS = Lists(())
+
+
 def half_of(token: str) -> int:
     """The first half of a token of 32 hexadecimal digits, as `SCORED` holds it."""
     return int.from_bytes(bytes.fromhex(token)[:8], "little")

@@ -27,6 +27,7 @@ import polars as pl
 from backtest.ahead import ahead
 from backtest.checkpoint import Checkpoint, Counts
 from backtest.judges import Seat, feature_frame, scored
+from backtest.listed import NO_LISTS, Lists
 from backtest.merge import Progress, Step, steps
 from backtest.result import FEATURES, SCORES
 from backtest.slab import Slab
@@ -60,6 +61,7 @@ class Request:
     """`backtest.verdicts.FRAUD_COLUMNS`"""
     tokeniser: Tokeniser
     keep_features: bool = True
+    lists: Lists = NO_LISTS
     past: Snapshot | None = None
     """What is known before the first payment."""
 
@@ -148,7 +150,7 @@ class Run:
 
     def _judge(self, part: int, slab: Slab, features: Matrix, status: np.ndarray) -> int:
         """Judge a part and write it; returns how many frauds are in it."""
-        rows = scored(slab, features, status, self._request.frauds, self._request.seats)
+        rows = scored(slab, features, status, self._request.frauds, self._request.seats, self._request.lists)
         name = f"{part:06d}.parquet"
         if self._request.keep_features:
             feature_frame(features).write_parquet(

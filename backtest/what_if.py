@@ -18,7 +18,7 @@ from backtest.compare import reading
 from backtest.compare.figures import NOTHING, Ladder
 from backtest.compare.reading import DAY_MS
 from backtest.deciding import Again, Rules, judges_of
-from backtest.listed import Lists, read_lists
+from backtest.listed import NO_LISTS, Lists, read_lists
 from backtest.result import FEATURES, LISTS, RUN, SCORES, Judge, Result, ResultError
 from models.bundle import Bundle, Manifest
 from models.calibration import MAX_SCORE
@@ -127,7 +127,7 @@ def _lists(result: Result, changes: Changes) -> Lists:
     if changes.lists is not None:
         return changes.lists
     path = result.directory / LISTS
-    return read_lists(path, _no_tokeniser) if path.exists() else Lists(())
+    return read_lists(path, _no_tokeniser) if path.exists() else NO_LISTS
 
 
 def _no_tokeniser() -> Tokeniser:

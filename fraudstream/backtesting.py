@@ -23,7 +23,8 @@ from backtest.checkpoint import FILE, Checkpoint
 from backtest.decided import Frames
 from backtest.differences import SAME, WHAT_TO_DO
 from backtest.judges import Seat, seated
-from backtest.result import FEATURES, METRICS, REPORT, RUN, SCORES, Result
+from backtest.listed import Lists
+from backtest.result import FEATURES, LISTS, METRICS, REPORT, RUN, SCORES, Result
 from backtest.result import Run as About
 from backtest.run import PARTS, Interrupted, Request, Run
 from backtest.snapshot import Snapshot
@@ -53,6 +54,7 @@ class Asked:
     policy: Policy
     window: Window
     label_delay_ms: int | None
+    lists: Lists
     keep_features: bool
     overwrite: bool
     past: Snapshot | None
@@ -80,7 +82,9 @@ def replay(asked: Asked, source: Source, known_frauds: Callable[[], pl.DataFrame
     identity = _identity(asked, source, seats, tokeniser)
     _make_room(asked.out, identity, overwrite=asked.overwrite)
     frauds = _kept(asked.out / FRAUDS, known_frauds)
-    request = Request(identity, source, asked.window, seats, frauds, tokeniser, asked.keep_features, asked.past)
+    request = Request(
+        identity, source, asked.window, seats, frauds, tokeniser, asked.keep_features, asked.lists, asked.past
+    )
     with _interruptible() as stop, progress("replaying", source.total) as advance:
         run = Run(request, asked.out, stop, advance)
         try:
@@ -112,6 +116,8 @@ def replay(asked: Asked, source: Source, known_frauds: Callable[[], pl.DataFrame
         software=version("fraudstream"),
         policy=asked.policy,
     )
+    if asked.lists.entries:
+        asked.lists.write(asked.out / LISTS)
     (asked.out / RUN).write_bytes(msgspec.json.format(msgspec.json.encode(about), indent=1) + b"\n")
     return Result.open(asked.out)
 
@@ -176,6 +182,7 @@ def _identity(asked: Asked, source: Source, seats: Sequence[Seat], tokeniser: To
         (asked.window.start, asked.window.end, asked.window.warm_up_ms),
         [(seat.judge.name, seat.judge.sha256) for seat in seats],
         asked.policy.version,
+        asked.lists.entries,
         asked.keep_features,
         asked.bounds,
         tokeniser.token("identity"),
@@ -198,7 +205,7 @@ def _make_room(out: Path, identity: str, *, overwrite: bool) -> None:
     if overwrite or (checkpoint is None and not (out / RUN).exists()):
         for name in (PARTS, FEATURES):
             shutil.rmtree(out / name, ignore_errors=True)
-        for name in (FILE, FRAUDS, RUN, SCORES, METRICS, REPORT):
+        for name in (FILE, FRAUDS, LISTS, RUN, SCORES, METRICS, REPORT):
             (out / name).unlink(missing_ok=True)
         return
     if checkpoint is None:

@@ -52,6 +52,10 @@ def backtest(
     labels: Annotated[
         str | None, typer.Option(help="History or lake with the labels; default: where the payments are.")
     ] = None,
+    lists: Annotated[
+        Path | None,
+        typer.Option(help="Entities listed, as `fraudstream lists show --json` prints them; default: none."),
+    ] = None,
     keep_features: Annotated[
         bool, typer.Option(help="Keep the features: for reasons in the report, and what-if with new rules.")
     ] = True,
@@ -76,6 +80,7 @@ def backtest(
     Payments are read once and their features made once, for all models. Ctrl-C keeps what is done: the same command
     goes on.
     """
+    from backtest.listed import NO_LISTS, read_lists
     from backtest.result import REPORT
     from backtest.snapshot import Snapshot
     from backtest.source import Window
@@ -116,6 +121,7 @@ def backtest(
         policy=Policy.load(settings.policy_file) if settings.policy_file else Policy(),
         window=window,
         label_delay_ms=delay,
+        lists=read_lists(lists, lambda: tokeniser) if lists else NO_LISTS,
         keep_features=keep_features,
         overwrite=overwrite,
         past=past,

@@ -127,3 +127,16 @@ def test_a_model_is_needed(world, command, tmp_path):
     refused = command("backtest", "--data", world.history, "--out", tmp_path / "out")
     assert refused.returncode == 1
     assert "no model is set" in refused.stderr
+
+
+def test_lists_decide_as_they_are_given(world, candidate, command, whole, tmp_path):
+    payee = world.payments["payee"].mode()[0]
+    lists = tmp_path / "lists.jsonl"
+    lists.write_text(json.dumps({"list": "block", "kind": "account", "value": payee}) + "\n")
+    done = command("backtest", *asked(world, candidate), "--lists", lists, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    listed = rows(tmp_path / "out").filter(pl.col("rule") == "block:payee")
+    assert listed.height == world.payments.filter(pl.col("payee") == payee).height
+    assert listed["flagged"].all()
+    others = rows(tmp_path / "out").filter(pl.col("rule").ne_missing("block:payee"))
+    assert others.equals(rows(whole).filter(~pl.col("offset").is_in(listed["offset"].implode())))
