@@ -1,14 +1,14 @@
 """A lake as a source: what was archived of a topic, each partition in the order of its offsets, as the topic had it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from backtest.decided import Frames, conformed
 from backtest.slab import Slab
-from backtest.source import BEGINNING, Position, SourceError, Window, event_times, passing_times
+from backtest.source import BEGINNING, Offsets, Position, SourceError, Window, event_times, passing_times
 from models.batch import from_frame
 from models.tokens import Tokeniser
 from schemas.history import TRANSACTION_COLUMNS
@@ -26,11 +26,7 @@ class LakeSource:
     lake: Lake
     tokeniser: Tokeniser
     window: Window
-    first_offsets: Mapping[int, int]
-    """By partition, where to begin at the earliest."""
-    end_offsets: Mapping[int, int]
-    known: Mapping[int, int] = field(default_factory=dict)
-    """By partition, the offset before which the past is known from elsewhere; nothing before it is read."""
+    offsets: Offsets
 
     def __post_init__(self) -> None:
         takes: dict[int, list[Take]] = {}
@@ -39,7 +35,7 @@ class LakeSource:
         for take, about in self.lake.takes_with_about("transactions"):
             partition = take.block.partition
             every.setdefault(partition, []).append(take)
-            asked = self._asked(partition)
+            asked = self.offsets.asked(partition)
             if take.end > asked and about.within(self.window.read_from, self.window.end):
                 takes.setdefault(partition, []).append(replace(take, first=max(take.first, asked)))
                 self.total += about.rows
@@ -53,16 +49,15 @@ class LakeSource:
 
     def whole(self, partition: int) -> bool:
         """See `backtest.source.Source`."""
-        begins = self._every[partition][0].first
-        known = self.known.get(partition, 0)
-        return begins <= known and self._asked(partition) <= known and self.window.read_from is None
+        first = max(self._every[partition][0].first, self.offsets.asked(partition))
+        return self.window.read_from is None and self.offsets.whole(partition, first)
 
     def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
         """See `backtest.source.Source`."""
         first, time = (position.offset, position.time) if position else (0, BEGINNING)
         start = BEGINNING if self.window.read_from is None else self.window.read_from
         end = 1 << 62 if self.window.end is None else self.window.end
-        stop = self.end_offsets.get(partition, 1 << 62)
+        stop = self.offsets.end.get(partition, 1 << 62)
         for take in self._takes[partition]:
             rows = self.lake.rows(take, COLUMNS)
             fresh = rows.filter(pl.col("offset").is_between(first, stop, closed="left"))
@@ -79,13 +74,10 @@ class LakeSource:
                     time = int(passing[-1])
                     yield Slab(batch, passing, np.full(len(batch), partition, dtype=np.int32), offsets)
 
-    def _asked(self, partition: int) -> int:
-        return max(self.first_offsets.get(partition, 0), self.known.get(partition, 0))
-
     def _missing(self, every: Mapping[int, list[Take]]) -> Iterator[str]:
         """What of the topic the lake does not have."""
         for partition, takes in every.items():
-            asked = self._asked(partition)
+            asked = self.offsets.asked(partition)
             if takes[0].first > asked:
                 yield (
                     f"partition {partition} of the lake begins at offset {takes[0].first:,}: payers and accounts are"

@@ -1,7 +1,7 @@
 """Where payments come from: partitions that are read in their own order, and what is known about them."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +33,26 @@ class Window:
         if self.start is None or self.warm_up_ms is None:
             return None
         return self.start - self.warm_up_ms
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """Bounds of partitions by offset, beside the window."""
+
+    first: Mapping[int, int] = field(default_factory=dict)
+    """Where to begin at the earliest."""
+    end: Mapping[int, int] = field(default_factory=dict)
+    """Before which to end."""
+    known: Mapping[int, int] = field(default_factory=dict)
+    """Before which the past is known from elsewhere; nothing there is read."""
+
+    def asked(self, partition: int) -> int:
+        """The first offset that is to be read."""
+        return max(self.first.get(partition, 0), self.known.get(partition, 0))
+
+    def whole(self, partition: int, first: int) -> bool:
+        """Whether the payers' whole past is known where a partition is read from this offset on."""
+        return first <= self.known.get(partition, 0)
 
 
 @dataclass(frozen=True)

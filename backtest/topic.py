@@ -7,13 +7,13 @@ the window for a while. No consumer group is joined and nothing is committed: a 
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from backtest.slab import Slab
-from backtest.source import BEGINNING, Position, SourceError, Window, event_times, passing_times
+from backtest.source import BEGINNING, Offsets, Position, SourceError, Window, event_times, passing_times
 from models.batch import from_records
 from models.engine import AHEAD_MS
 from models.tokens import Tokeniser
@@ -35,11 +35,7 @@ class TopicSource:
     topic: str
     tokeniser: Tokeniser
     window: Window
-    first_offsets: Mapping[int, int]
-    """By partition, where to begin at the earliest."""
-    end_offsets: Mapping[int, int]
-    known: Mapping[int, int] = field(default_factory=dict)
-    """By partition, the offset before which the past is known from elsewhere; nothing before it is read."""
+    offsets: Offsets
 
     def __post_init__(self) -> None:
         read_from = self.window.read_from
@@ -60,7 +56,7 @@ class TopicSource:
 
     def whole(self, partition: int) -> bool:
         """See `backtest.source.Source`."""
-        return self._spans[partition].first <= self.known.get(partition, 0)
+        return self.offsets.whole(partition, self._spans[partition].first)
 
     def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
         """See `backtest.source.Source`."""
@@ -103,17 +99,14 @@ class TopicSource:
         return Slab(batch, passing_times(batch.rows, since), partitions, offsets), through
 
     def _limited(self, span: Span) -> Span:
-        first = max(span.first, self._asked(span.partition))
-        end = min(span.end, self.end_offsets.get(span.partition, span.end))
+        first = max(span.first, self.offsets.asked(span.partition))
+        end = min(span.end, self.offsets.end.get(span.partition, span.end))
         return replace(span, first=min(first, end), end=end)
-
-    def _asked(self, partition: int) -> int:
-        return max(self.first_offsets.get(partition, 0), self.known.get(partition, 0))
 
     def _removed(self) -> Iterator[str]:
         """What retention has removed of what was asked for."""
         for span in self._spans.values():
-            asked = self._asked(span.partition)
+            asked = self.offsets.asked(span.partition)
             if span.low > asked and span.first == span.low:
                 yield (
                     f"partition {span.partition} of {self.topic} begins at offset {span.low:,}: what came before"

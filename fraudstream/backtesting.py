@@ -28,7 +28,7 @@ from backtest.result import FEATURES, LISTS, METRICS, REPORT, RUN, SCORES, Resul
 from backtest.result import Run as About
 from backtest.run import PARTS, Interrupted, Request, Run
 from backtest.snapshot import Snapshot
-from backtest.source import Source, Window
+from backtest.source import Offsets, Source, Window
 from backtest.verify import Verification, Verifier
 from fraudstream.errors import UserError
 from fraudstream.progress import progress
@@ -58,8 +58,7 @@ class Asked:
     keep_features: bool
     overwrite: bool
     past: Snapshot | None
-    bounds: tuple[object, ...]
-    """Offsets that bound the source."""
+    offsets: Offsets
 
 
 def tokeniser_of(given: Path | None, out: Path) -> Tokeniser:
@@ -184,7 +183,7 @@ def _identity(asked: Asked, source: Source, seats: Sequence[Seat], tokeniser: To
         asked.policy.version,
         asked.lists.entries,
         asked.keep_features,
-        asked.bounds,
+        [sorted(each.items()) for each in (asked.offsets.first, asked.offsets.end, asked.offsets.known)],
         tokeniser.token("identity"),
         asked.label_delay_ms,
     )

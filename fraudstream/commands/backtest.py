@@ -1,6 +1,5 @@
 """`fraudstream backtest`: what models would have done with the payments of a historic topic, a lake or a history."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from backtest.decided import Frames
-    from backtest.source import Source, Window
+    from backtest.source import Offsets, Source, Window
     from fraudstream.settings import Settings
     from models.tokens import Tokeniser
 
@@ -83,7 +82,7 @@ def backtest(
     from backtest.listed import NO_LISTS, read_lists
     from backtest.result import REPORT
     from backtest.snapshot import Snapshot
-    from backtest.source import Window
+    from backtest.source import Offsets, Window
     from fraudstream.backtesting import Asked, findings, replay, summary, tidy, tokeniser_of
     from fraudstream.backtesting import verify as verify_live
     from fraudstream.settings import load
@@ -112,8 +111,8 @@ def backtest(
     delay = duration_ms(label_delay) if label_delay else None
     tokeniser = tokeniser_of(settings.token_key_file if token_key_file or data is None else None, out)
     past = Snapshot.read(state) if state else None
-    first, last = _offsets(from_offsets), _offsets(to_offsets)
-    source = _source(data, topic, window, (first, last, past.offsets if past else {}), settings, tokeniser)
+    offsets = Offsets(_offsets(from_offsets), _offsets(to_offsets), past.offsets if past else {})
+    source = _source(data, topic, window, offsets, settings, tokeniser)
     asked = Asked(
         out=out,
         model=settings.model,
@@ -125,7 +124,7 @@ def backtest(
         keep_features=keep_features,
         overwrite=overwrite,
         past=past,
-        bounds=(sorted(first.items()), sorted(last.items()), sorted(past.offsets.items()) if past else None),
+        offsets=offsets,
     )
     if verify:
         decided = _decided(data, source, settings, topic)
@@ -149,7 +148,7 @@ def _source(
     data: str | None,
     topic: str | None,
     window: "Window",
-    bounds: tuple[Mapping[int, int], Mapping[int, int], Mapping[int, int]],
+    offsets: "Offsets",
     settings: "Settings",
     tokeniser: "Tokeniser",
 ) -> "Source":
@@ -159,17 +158,17 @@ def _source(
         if (lake := lake_at(data)) is not None:
             from backtest.lake import LakeSource
 
-            return LakeSource(lake, tokeniser, window, *bounds)
+            return LakeSource(lake, tokeniser, window, offsets)
         from backtest.history import HistorySource
 
-        if any(bounds):
+        if offsets != Offsets():
             raise UserError(f"{data} has no offsets", hint="--state and offsets are of a topic, or of a lake")
 
         return HistorySource(Path(data), tokeniser, window)
     from backtest.topic import TopicSource
 
     name = topic or settings.topics().transactions
-    return TopicSource(settings.kafka_settings(), name, tokeniser, window, *bounds)
+    return TopicSource(settings.kafka_settings(), name, tokeniser, window, offsets)
 
 
 def _decided(data: str | None, source: "Source", settings: "Settings", topic: str | None) -> "Frames":

@@ -8,7 +8,7 @@ import pytest
 from backtest.differences import SAME
 from backtest.lake import LakeSource
 from backtest.result import SCORES
-from backtest.source import Window
+from backtest.source import Offsets, Window
 from kit.lake import START_MS, topic_of, write_range
 from stream.lake import Lake
 
@@ -25,7 +25,7 @@ def test_each_offset_passes_once_whatever_blocks_overlap(tmp_path, tokeniser):
     for first, end in ((0, 40), (0, 25), (40, 90), (25, 60), (90, 100)):
         write_range(lake, first, end)
     write_range(lake, 0, 30, partition=2)
-    source = LakeSource(lake, tokeniser, Window(), {}, {})
+    source = LakeSource(lake, tokeniser, Window(), Offsets())
     assert ids(source) == {0: [f"t0-{k}" for k in range(100)], 2: [f"t2-{k}" for k in range(30)]}
     assert source.notes == ()
     assert source.whole(0)
@@ -36,18 +36,18 @@ def test_window_and_offsets_bound_it(tmp_path, tokeniser):
     for first in range(0, 600, 50):
         write_range(lake, first, first + 50)
     window = Window(topic_of(200), topic_of(300), 60 * 60_000)
-    assert ids(LakeSource(lake, tokeniser, window, {}, {}))[0] == [f"t0-{k}" for k in range(140, 300)]
-    bounded = LakeSource(lake, tokeniser, Window(), {0: 70}, {0: 80})
+    assert ids(LakeSource(lake, tokeniser, window, Offsets()))[0] == [f"t0-{k}" for k in range(140, 300)]
+    bounded = LakeSource(lake, tokeniser, Window(), Offsets({0: 70}, {0: 80}))
     assert ids(bounded)[0] == [f"t0-{k}" for k in range(70, 80)]
     assert not bounded.whole(0)
-    assert LakeSource(lake, tokeniser, Window(), {}, {}, known={0: 70}).whole(0)
+    assert LakeSource(lake, tokeniser, Window(), Offsets(known={0: 70})).whole(0)
 
 
 def test_what_the_lake_does_not_have_is_told(tmp_path, tokeniser):
     lake = Lake(str(tmp_path))
     write_range(lake, 100, 150)
     write_range(lake, 170, 200)
-    source = LakeSource(lake, tokeniser, Window(), {}, {})
+    source = LakeSource(lake, tokeniser, Window(), Offsets())
     begins, lacks = source.notes
     assert "begins at offset 100" in begins
     assert "from 150 up to 170" in lacks

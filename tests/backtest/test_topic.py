@@ -14,7 +14,7 @@ from backtest.history import HistorySource
 from backtest.judges import seated
 from backtest.result import SCORES
 from backtest.run import Request, Run
-from backtest.source import SourceError, Window
+from backtest.source import Offsets, SourceError, Window
 from backtest.topic import TopicSource
 from backtest.verdicts import frauds_of, labels_of_topic
 from kit.bank import Bank
@@ -32,7 +32,7 @@ EVERYTHING = Window()
 
 
 def source_of(bank: Bank, tokeniser, window: Window = EVERYTHING, first=None, end=None) -> TopicSource:
-    return TopicSource(bank.kafka, bank.topics.transactions, tokeniser, window, first or {}, end or {})
+    return TopicSource(bank.kafka, bank.topics.transactions, tokeniser, window, Offsets(first or {}, end or {}))
 
 
 def passed(source: TopicSource) -> dict[int, list[str]]:
