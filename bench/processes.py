@@ -1,6 +1,10 @@
-"""Processor time and memory of a process and its descendants, from Linux's /proc."""
+"""Processor time and memory of a process and its descendants, from Linux's /proc and from its end."""
 
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +17,31 @@ class Usage:
 
     cpu_s: float | None
     peak_rss_mib: float | None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one command took, start and end of its process included."""
+
+    exit_code: int
+    seconds: float
+    cpu_s: float
+    peak_rss_mib: float
+    """Of the process itself; at least that of its parent, which Linux counts in."""
+
+
+def spent(command: Sequence[str], directory: Path) -> Spent:
+    """Run a command to its end, its output on this process's stderr. Whatever interrupts this ends it."""
+    began = time.monotonic()
+    with subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=sys.stderr) as process:
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds, cpu = time.monotonic() - began, used.ru_utime + used.ru_stime
+    return Spent(process.returncode, round(seconds, 1), round(cpu, 1), round(used.ru_maxrss / 1024, 1))
 
 
 def usage(session: int) -> Usage:

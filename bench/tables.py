@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from bench import tables_backtest
+from bench import tables_backtest, tables_public
 from bench.model.tables import model_tables
 from bench.results import console
 from bench.table import Table, figure
@@ -149,34 +149,6 @@ def _determinism(result: Result) -> Iterator[Table]:
         rows += [(text + what.replace("_", " "), count) for what, count in counts.items()]
     title = f"Batches of at most {first:,} and of at most {second:,} payments"
     yield Table(title, ["", "payments"], [[text, figure(count)] for text, count in rows])
-
-
-def _realdata(result: Result) -> Iterator[Table]:
-    passes = [(text, result[name]) for name, text in (("at_once", "at once"), ("by_day", "day by day, with verdicts"))]
-    rows = [
-        ("payments in", "payments_in"),
-        ("decided", "decided"),
-        ("alerts out", "alerts_out"),
-        ("dead letters", "dead_letters"),
-        ("steps done again", "failed_steps"),
-        ("verdicts sent", "verdicts"),
-        ("payments a second", "rate"),
-        ("worker, peak memory, MiB", "worker_peak_rss_mib"),
-    ]
-    body = [[text, *(figure(figures.get(name)) for _, figures in passes)] for text, name in rows]
-    yield Table("The whole data set through broker and worker", ["", *(text for text, _ in passes)], body)
-    columns = (
-        *("payments", "frauds", "alerts", "frauds_alerted"),
-        *("auc", "average_precision", "recall_at_fpr_0.013", "card_precision_100"),
-    )
-    head = ["period", *("CP@100" if name.startswith("card") else name.replace("_", " ") for name in columns)]
-    for text, figures in passes:
-        periods = figures["periods"].items()
-        yield Table(
-            f"Quality of the scores, {text}",
-            head,
-            [[period, *(figure(found.get(name)) for name in columns)] for period, found in periods],
-        )
 
 
 def _entity_lag(result: Result) -> Iterator[Table]:
@@ -469,31 +441,6 @@ def _large(result: Result) -> Iterator[Table]:
     yield Table("The model", ["", ""], [[name.replace("_", " "), figure(value)] for name, value in shown.items()])
 
 
-_PUBLISHED = (
-    ("XGBoost, as published, this window", ".862", ".639", ".273"),
-    ("XGBoost, as published, mean of four windows from this one on", ".869", ".687", ".303"),
-    ("balanced bagging, likewise", ".879", ".680", ".305"),
-)
-"""The Handbook's figures for 7 days of training, of delay and of test; the first is for training from 25 July 2018."""
-
-
-def _handbook_week(result: Result) -> Iterator[Table]:
-    title = (
-        f"Training from {result['settings']['train_start']}: {result['payments']:,} payments, {result['frauds']} frauds"
-    )
-    ours = ["FraudStream", *(f"{value:.3f}".lstrip("0") for value in result["figures"].values())]
-    yield Table(title, ["", "AUC", "average precision", "card precision@100"], [ours, *map(list, _PUBLISHED)])
-
-
-def _handbook(result: Result) -> Iterator[Table]:
-    title = f"Mean of {len(result['settings']['windows'])} windows whose test week ends before 25 July 2018"
-    rows = [
-        [name + (" (chosen)" if name == result["chosen"] else ""), *(f"{value:.4f}" for value in found.values())]
-        for name, found in result["candidates"].items()
-    ]
-    yield Table(title, ["", "AUC", "average precision", "card precision@100"], rows)
-
-
 def _robustness(result: Result) -> Iterator[Table]:
     knobs, lost = result["knobs"], result["lost"]
     strengths = list(next(iter(knobs.values())))
@@ -542,16 +489,18 @@ _TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
     "scale": _scale,
     "damaged": _damaged,
     "determinism": _determinism,
-    "realdata": _realdata,
     "faults": _faults,
     "restore": _restore,
     "failover": _failover,
     "training": _training,
     "large": _large,
     "robustness": _robustness,
-    "handbook": _handbook,
-    "handbook_week": _handbook_week,
     "unseen": _unseen,
     "backtest": tables_backtest.backtest,
     "verified": tables_backtest.verified,
+    "realdata": tables_public.realdata,
+    "handbook": tables_public.handbook,
+    "handbook_week": tables_public.handbook_week,
+    "public_replay": tables_public.public_replay,
+    "public_replay_choice": tables_public.public_replay_choice,
 }

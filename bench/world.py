@@ -6,7 +6,6 @@ after that history. A cache entry is named by a hash of the code that made it, s
 
 import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import polars as pl
 
 from bench.environment import ROOT
 from bench.errors import BenchError
+from bench.processes import Spent, spent
 from fraudstream.progress import progress
 from schemas.history import HistoryWriter, read_transactions
 from simulator.config import SimulationConfig
@@ -67,11 +67,13 @@ def prepare(cache: Path, payments: int, payers: int, seed: int = 1) -> World:
     return World(sent, payments, model, policy, token_key)
 
 
-def fraudstream(*arguments: object) -> None:
+def fraudstream(*arguments: object) -> Spent:
     """Run one of the product's commands as a user would; raises BenchError when it fails."""
     command = [sys.executable, "-m", "fraudstream", *map(str, arguments)]
-    if subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode:
+    done = spent(command, ROOT)
+    if done.exit_code:
         raise BenchError(f"`{' '.join(['fraudstream', *command[3:]])}` failed", hint="see its message above")
+    return done
 
 
 def made(path: Path, make: Callable[[Path], object]) -> None:
