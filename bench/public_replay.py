@@ -73,7 +73,11 @@ def main(
     if choose:
         name, settings, measure = "public_replay_choice", {"cutoff": CHOICE_CUTOFF, "end": CHOICE_END}, _choice
     else:
-        name, settings, measure = "public_replay", {"cutoff": CUTOFF, "from": START, "to": END}, _replays
+        name, settings, measure = (
+            "public_replay",
+            {"cutoff": CUTOFF, "from": START, "to": END, "tested": TESTED},
+            _replays,
+        )
     taken = environment({**settings, "chosen": CHOSEN, "train": [*ALWAYS, *CANDIDATES[CHOSEN]]})
     taken["command"] = taken["command"].replace(str(file), file.name)
     with tempfile.TemporaryDirectory(prefix="fraudstream-public-") as home:

@@ -65,20 +65,19 @@ _FIGURES = ("auc", "average_precision", "recall_at_fpr_0.013")
 _THREE_MONTHS = {"7d": (0.911, 0.763, 0.787), "3d": (0.950, 0.856, 0.870), "1d": (0.970, 0.902, 0.914)}
 """Published for plain XGBoost over three months and a terminal's risk from verdicts that late, tested on 8 to 14
 August 2018: AUC, average precision, recall at 1.3 % false positives."""
-_TESTED = "8 to 14 August, tested"
 _CARDS = "card_precision_100"
 
 
 def _public_replay(result: Result) -> Iterator[Table]:
-    delays = result["delays"]
+    delays, week = result["delays"], result["settings"]["tested"]
     beside = []
     for delay, found in delays.items():
-        tested = found["periods"][_TESTED]
+        tested = found["periods"][week]
         pairs = zip((tested[name] for name in _FIGURES), _THREE_MONTHS[delay], strict=True)
         beside.append([delay, *(f"{value:.3f}".lstrip("0") for pair in pairs for value in pair)])
-    tested = next(iter(delays.values()))["periods"][_TESTED]
+    tested = next(iter(delays.values()))["periods"][week]
     yield Table(
-        f"{_TESTED}: all {tested['payments']:,} payments, {tested['frauds']} frauds; recall at 1.3 % false positives",
+        f"{week}: all {tested['payments']:,} payments, {tested['frauds']} frauds; recall at 1.3 % false positives",
         ["label delay", "AUC", "published", "average precision", "published", "recall", "published"],
         beside,
     )
