@@ -9,20 +9,16 @@ comparison and page are told apart. Memory is the peak of its one process.
 """
 
 import json as json_format
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bench import options
-from bench.environment import ROOT, environment
-from bench.errors import BenchError, run
+from bench.environment import environment
+from bench.errors import run
 from bench.place import Place, broker, fresh_place
-from bench.processes import usage
 from bench.replay import publish_all
 from bench.results import console, write
 from bench.tables import show
@@ -30,7 +26,6 @@ from bench.world import World, fraudstream, made, prepare
 
 CANDIDATES = {"deeper": ("--trees", 300, "--depth", 6), "smaller": ("--trees", 200, "--depth", 4)}
 """Beside the champion of 300 trees of depth 5."""
-LOOK_S = 0.2
 
 
 def main(
@@ -78,28 +73,16 @@ def _replayed(bundles: list[Path], source: tuple[object, ...], world: World) -> 
         given: tuple[object, ...] = ("backtest", "--model", champion)
         given += tuple(part for path in candidates for part in ("--candidate", path))
         given += (*source, "--token-key-file", world.token_key, "--out", out)
-        command = [sys.executable, "-m", "fraudstream", *map(str, given)]
-        began = time.monotonic()
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-        )
-        used = usage(process.pid)
-        while process.poll() is None:
-            time.sleep(LOOK_S)
-            seen = usage(process.pid)
-            used = seen if seen.peak_rss_mib is not None else used
-        seconds = time.monotonic() - began
-        if process.returncode:
-            raise BenchError("the backtest failed", hint="see its message above")
+        spent = fraudstream(*given)
         told = json_format.loads((out / "run.json").read_bytes())
         kept = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     return {
         "payments": told["payments"],
         "seconds": told["seconds"],
         "rate": round(told["payments"] / told["seconds"]),
-        "whole_command_seconds": round(seconds, 1),
-        "cpu_s": used.cpu_s,
-        "peak_rss_mib": used.peak_rss_mib,
+        "whole_command_seconds": spent.seconds,
+        "cpu_s": spent.cpu_s,
+        "peak_rss_mib": spent.peak_rss_mib,
         "kept_mib": round(kept / 2**20, 1),
     }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -27,21 +28,28 @@ class Spent:
     seconds: float
     cpu_s: float
     peak_rss_mib: float
-    """Of the process itself; at least that of its parent, which Linux counts in."""
+    """Of the process itself, as last seen at most `LOOK_S` before its end."""
 
 
 def spent(command: Sequence[str], directory: Path) -> Spent:
     """Run a command to its end, its output on this process's stderr. Whatever interrupts this ends it."""
     began = time.monotonic()
+    peak = 0.0
     with subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=sys.stderr) as process:
         try:
-            _, status, used = os.wait4(process.pid, 0)
+            while True:
+                ended, status, used = os.wait4(process.pid, os.WNOHANG)
+                if ended:
+                    break
+                # Not the peak that wait4 tells: that is never below the parent's.
+                peak = max(peak, peak_mib(Path(f"/proc/{process.pid}/status").read_text()))
+                time.sleep(LOOK_S)
         except BaseException:
             process.kill()
             raise
         process.returncode = os.waitstatus_to_exitcode(status)
-    seconds, cpu = time.monotonic() - began, used.ru_utime + used.ru_stime
-    return Spent(process.returncode, round(seconds, 1), round(cpu, 1), round(used.ru_maxrss / 1024, 1))
+    cpu = used.ru_utime + used.ru_stime
+    return Spent(process.returncode, round(time.monotonic() - began, 1), round(cpu, 1), round(peak, 1))
 
 
 def usage(session: int) -> Usage:

@@ -87,9 +87,7 @@ def main(
 
 
 def _replays(file: Path, home: Path) -> dict[str, Any]:
-    """All replays, and only then their figures: a command's peak memory counts that of this process in."""
-    ran = {delay: _replay(file, home / delay, delay) for delay in DELAYS}
-    return {"delays": {delay: figures | _judged(home / delay / "replay") for delay, figures in ran.items()}}
+    return {"delays": {delay: _replay(file, home / delay, delay) for delay in DELAYS}}
 
 
 def _replay(file: Path, home: Path, delay: str) -> dict[str, Any]:
@@ -108,6 +106,7 @@ def _replay(file: Path, home: Path, delay: str) -> dict[str, Any]:
         "wall_s": spent.seconds,
         "cpu_s": spent.cpu_s,
         "peak_rss_mib": spent.peak_rss_mib,
+        **_judged(out),
     }
 
 

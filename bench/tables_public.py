@@ -1,6 +1,6 @@
 """Results on public data as tables, beside the figures published for it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from bench.table import Table, figure
@@ -8,7 +8,8 @@ from bench.table import Table, figure
 Result = dict[str, Any]
 
 
-def _realdata(result: Result) -> Iterator[Table]:
+def realdata(result: Result) -> Iterator[Table]:
+    """All of it through broker and worker, at once and day by day."""
     passes = [(text, result[name]) for name, text in (("at_once", "at once"), ("by_day", "day by day, with verdicts"))]
     rows = [
         ("payments in", "payments_in"),
@@ -44,7 +45,8 @@ _HANDBOOK = (
 """The Handbook's figures for 7 days of training, of delay and of test; the first is for training from 25 July 2018."""
 
 
-def _handbook_week(result: Result) -> Iterator[Table]:
+def handbook_week(result: Result) -> Iterator[Table]:
+    """The Handbook's protocol on one week."""
     title = (
         f"Training from {result['settings']['train_start']}: {result['payments']:,} payments, {result['frauds']} frauds"
     )
@@ -52,7 +54,8 @@ def _handbook_week(result: Result) -> Iterator[Table]:
     yield Table(title, ["", "AUC", "average precision", "card precision@100"], [ours, *map(list, _HANDBOOK)])
 
 
-def _handbook(result: Result) -> Iterator[Table]:
+def handbook(result: Result) -> Iterator[Table]:
+    """Candidates of the Handbook's protocol, on weeks before the tested one."""
     title = f"Mean of {len(result['settings']['windows'])} windows whose test week ends before 25 July 2018"
     rows = [
         [name + (" (chosen)" if name == result["chosen"] else ""), *(f"{value:.4f}" for value in found.values())]
@@ -68,7 +71,8 @@ August 2018: AUC, average precision, recall at 1.3 % false positives."""
 _CARDS = "card_precision_100"
 
 
-def _public_replay(result: Result) -> Iterator[Table]:
+def public_replay(result: Result) -> Iterator[Table]:
+    """The replays by label delay."""
     delays, week = result["delays"], result["settings"]["tested"]
     beside = []
     for delay, found in delays.items():
@@ -113,7 +117,8 @@ def _public_replay(result: Result) -> Iterator[Table]:
     yield Table("What it takes", ["label delay", *delays], rows)
 
 
-def _public_replay_choice(result: Result) -> Iterator[Table]:
+def public_replay_choice(result: Result) -> Iterator[Table]:
+    """Candidates of the replays' training."""
     rows = []
     for name, found in result["candidates"].items():
         cells = (f"{each[figure]:.4f}" for each in found.values() for figure in _FIGURES)
@@ -122,12 +127,3 @@ def _public_replay_choice(result: Result) -> Iterator[Table]:
     words = ("AUC", "average precision", "recall")
     head = ["", *(f"{delay}: {word}" for delay in delays for word in words)]
     yield Table("Trained on April and May, measured on 1 June to 7 August", head, rows)
-
-
-PUBLIC_TABLES: dict[str, Callable[[Result], Iterator[Table]]] = {
-    "realdata": _realdata,
-    "handbook": _handbook,
-    "handbook_week": _handbook_week,
-    "public_replay": _public_replay,
-    "public_replay_choice": _public_replay_choice,
-}
