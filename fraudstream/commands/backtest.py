@@ -160,6 +160,7 @@ def _source(
 
             return LakeSource(lake, tokeniser, window, offsets)
         from backtest.history import HistorySource
+        from backtest.source import Offsets
 
         if offsets != Offsets():
             raise UserError(f"{data} has no offsets", hint="--state and offsets are of a topic, or of a lake")
