@@ -34,7 +34,7 @@ SMALLER = {
     "--payments 200000 --payers 10000": "--payments 8000 --payers 500 --fraud-rate 0.04",
     "fraudstream train": "fraudstream train --trees 40",
 }
-EXAMPLE = "SUR2944800000000033f39d0501ad2e3bec"
+EXAMPLE = "DCN294206400000160432665801983eca85"
 """The alert that the pages show; another run has others."""
 BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>walk|run)(?:: (?P<how>\S+))? -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
