@@ -1,7 +1,10 @@
 """Sentences that follow from a result's figures, so that the page about it cannot say what they do not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from bench.public_caught import UNTOLD
+from bench.tables_public import FIGURES, THREE_MONTHS
 
 Result = dict[str, Any]
 MUCH = 0.2
@@ -50,6 +53,38 @@ def _alerts(all_four: Result) -> Iterator[str]:
         f"Alerts: {100 * before:.2f} % of the payments with nothing adapted, {100 * after:.2f} % with everything. Fewer"
         " may mean fewer frauds or better ones: only verdicts tell the two apart."
     )
+
+
+def public_replay(result: Result) -> str:
+    """What is reached of the published figures, and what nothing could reach."""
+    return "\n".join(f"- {sentence}" for sentence in _public_replay(result))
+
+
+def _public_replay(result: Result) -> Iterator[str]:
+    short = [
+        f"{FIGURES[name]} at {delay}, by {theirs - ours:.4f}"
+        for delay, found in result["delays"].items()
+        for name, theirs in zip(FIGURES, THREE_MONTHS[delay], strict=True)
+        if (ours := found["periods"][result["settings"]["tested"]][name]) < theirs
+    ]
+    count = len(FIGURES) * len(THREE_MONTHS)
+    yield f"{count - len(short)} of the {count} published figures are reached" + (
+        f"; short is {'; '.join(short)}." if short else "."
+    )
+    for delay, found in result["delays"].items():
+        untold = [each for kind, each in found["caught"].items() if kind.endswith(UNTOLD)]
+        others = [each for kind, each in found["caught"].items() if not kind.endswith(UNTOLD)]
+        unknown, known = (sum(each["frauds"] for each in group) for group in (untold, others))
+        yield (
+            f"{delay}: {unknown} of {unknown + known} frauds were made at a terminal of which no verdict was known yet,"
+            f" {100 * _recall(untold):.1f} % of them caught; of all others {100 * _recall(others):.1f} %."
+        )
+
+
+def _recall(groups: Sequence[Result]) -> float:
+    """Of several groups of frauds together; 0 for none."""
+    frauds = sum(each["frauds"] for each in groups)
+    return float(sum(each["frauds"] * each["recall"] for each in groups)) / frauds if frauds else 0.0
 
 
 def _certain(lost: dict[str, float | None]) -> bool:

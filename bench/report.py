@@ -195,10 +195,10 @@ PAGES: dict[str, tuple[str, str, tuple[Section, ...]]] = {
                 "the highest at no more than 1.3 % false positives, by the thresholds of that period. May and June "
                 "were trained on and say nothing about payments to come.\n\n"
                 "Published are a plain XGBoost's figures of the same week, after three months of training, with a "
-                "terminal's risk from verdicts as late. No figure of that week chose anything here.\n\n"
-                "What is missed: the first payments at a compromised terminal, before any verdict on it can be known. "
-                "Nothing else in the data sets them apart from other payments there, so the label delay is a ceiling, "
-                "and the longer it is the lower.",
+                "terminal's risk from verdicts as late. No figure of that week chose anything here. What nothing could "
+                "catch are the first payments at a compromised terminal: until a verdict on it is known, they are like "
+                "others there. So each day of label delay lowers what can be reached.",
+                findings=findings.public_replay,
             ),
             Section(
                 "public_replay_choice",

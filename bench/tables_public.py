@@ -64,8 +64,8 @@ def handbook(result: Result) -> Iterator[Table]:
     yield Table(title, ["", "AUC", "average precision", "card precision@100"], rows)
 
 
-_FIGURES = ("auc", "average_precision", "recall_at_fpr_0.013")
-_THREE_MONTHS = {"7d": (0.911, 0.763, 0.787), "3d": (0.950, 0.856, 0.870), "1d": (0.970, 0.902, 0.914)}
+FIGURES = {"auc": "AUC", "average_precision": "average precision", "recall_at_fpr_0.013": "recall"}
+THREE_MONTHS = {"7d": (0.911, 0.763, 0.787), "3d": (0.950, 0.856, 0.870), "1d": (0.970, 0.902, 0.914)}
 """Published for plain XGBoost over three months and a terminal's risk from verdicts that late, tested on 8 to 14
 August 2018: AUC, average precision, recall at 1.3 % false positives."""
 _CARDS = "card_precision_100"
@@ -77,19 +77,19 @@ def public_replay(result: Result) -> Iterator[Table]:
     beside = []
     for delay, found in delays.items():
         tested = found["periods"][week]
-        pairs = zip((tested[name] for name in _FIGURES), _THREE_MONTHS[delay], strict=True)
+        pairs = zip((tested[name] for name in FIGURES), THREE_MONTHS[delay], strict=True)
         beside.append([delay, *(cell for ours, theirs in pairs for cell in (f"{ours:.4f}", f"{theirs:.3f}"))])
     tested = next(iter(delays.values()))["periods"][week]
     yield Table(
         f"{week}: all {tested['payments']:,} payments, {tested['frauds']} frauds; recall at 1.3 % false positives",
-        ["label delay", "AUC", "published", "average precision", "published", "recall", "published"],
+        ["label delay", *(head for name in FIGURES.values() for head in (name, "published"))],
         beside,
     )
     yield Table(
         "By period",
-        ["label delay, period", "payments", "frauds", "AUC", "average precision", "recall", "card precision@100"],
+        ["label delay, period", "payments", "frauds", *FIGURES.values(), "card precision@100"],
         [
-            [f"{delay}, {period}", *(figure(each[name]) for name in ("payments", "frauds", *_FIGURES, _CARDS))]
+            [f"{delay}, {period}", *(figure(each[name]) for name in ("payments", "frauds", *FIGURES, _CARDS))]
             for delay, found in delays.items()
             for period, each in found["periods"].items()
         ],
@@ -121,9 +121,8 @@ def public_replay_choice(result: Result) -> Iterator[Table]:
     """Candidates of the replays' training."""
     rows = []
     for name, found in result["candidates"].items():
-        cells = (f"{each[figure]:.4f}" for each in found.values() for figure in _FIGURES)
+        cells = (f"{each[figure]:.4f}" for each in found.values() for figure in FIGURES)
         rows.append([name + (" (chosen)" if name == result["settings"]["chosen"] else ""), *cells])
     delays = next(iter(result["candidates"].values()))
-    words = ("AUC", "average precision", "recall")
-    head = ["", *(f"{delay}: {word}" for delay in delays for word in words)]
+    head = ["", *(f"{delay}: {word}" for delay in delays for word in FIGURES.values())]
     yield Table("Trained on April and May, measured on 1 June to 7 August", head, rows)
