@@ -28,6 +28,8 @@ class Counts(msgspec.Struct):
     """Files of scores written."""
     seconds: float = 0.0
     """Time spent, over all beginnings."""
+    finished: bool = False
+    """Everything has passed; what is left is to gather and to report."""
 
 
 class _About(msgspec.Struct):

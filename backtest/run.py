@@ -101,9 +101,16 @@ class Run:
 
     def __call__(self) -> None:
         """Judge what there is. Raises Interrupted, after a checkpoint, once `stop` is set."""
-        began = saved = time.monotonic()
-        spent = self.counts.seconds
+        began, spent = time.monotonic(), self.counts.seconds
         self._clean()
+        if not self.counts.finished:
+            self._pass_all(began, spent)
+        self._finish()
+        self.counts.seconds = spent + time.monotonic() - began
+
+    def _pass_all(self, began: float, spent: float) -> None:
+        """Judge what is left, in parts."""
+        saved = began
         source = self._request.source
         streams = {partition: self._stream(partition) for partition in source.partitions}
         try:
@@ -117,12 +124,11 @@ class Run:
                         saved = now
                     if self._stop.is_set():
                         raise Interrupted
+                self.counts.finished = True
                 self._save()
         finally:
             for stream in streams.values():
                 stream.close()
-        self._finish()
-        self.counts.seconds = spent + time.monotonic() - began
 
     def _stream(self, partition: int) -> Generator[Slab]:
         read = partial(self._request.source.read, partition, self._positions.get(partition), self._advance)
@@ -166,7 +172,8 @@ class Run:
 
     def _save(self) -> None:
         self._settle(0)  # 1
-        snapshot = self._passage.snapshot()
+        passage = Passage(self._request.tokeniser) if self.counts.finished else self._passage  # not needed any more
+        snapshot = passage.snapshot()
         state = (self.counts, self._positions, self._progress, self.unreadable)
         Checkpoint(self._request.identity, *state, snapshot).write(self._directory)  # 2
 

@@ -186,7 +186,9 @@ def read_transactions(
             _window(conform(pl.scan_parquet(file, hive_partitioning=False)), start_ms, end_ms).collect()
             for file in group
         ]
-        payments = pl.concat(frames).sort("event_time", maintain_order=True)
+        payments = pl.concat(frames)
+        if not payments["event_time"].is_sorted():
+            payments = payments.sort("event_time", maintain_order=True)
         yield from payments.iter_slices(PART_ROWS) if len(payments) else ()
 
 

@@ -176,3 +176,13 @@ def test_features_are_kept_only_if_wanted(world, request_of, scripted, tmp_path)
     run(request_of(scripted(world.payments), keep_features=False), tmp_path)
     assert not (tmp_path / FEATURES).exists()
     assert pl.read_parquet(tmp_path / SCORES).height == world.payments.height
+
+
+def test_what_was_judged_but_not_reported_is_not_read_again(world, request_of, scripted, tmp_path):
+    run(request_of(scripted(world.payments)), tmp_path)
+    expected = rows(tmp_path)
+    (tmp_path / SCORES).unlink()
+    empty = scripted(world.payments.clear())
+    done = run(request_of(empty), tmp_path)
+    assert rows(tmp_path).equals(expected, null_equal=True)
+    assert done.counts.payments == world.payments.height
