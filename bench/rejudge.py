@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from backtest.decided import risk_of
 from bench.place import Place
 from bench.readback import messages
 from models.arena import GrowingArena
 from models.batch import from_transactions
-from models.engine import RISK, compute
+from models.engine import compute
 from models.fingerprint import fingerprints
 from models.forest import Matrix
 from models.keys import of_tokens
@@ -47,9 +48,7 @@ def judged_again(
     for partition, records in source.items():
         frame = by_partition[(partition,)].sort("offset")
         assert frame["offset"].to_list() == [offset for offset, _, _ in records], "the books were compared before"
-        risk = np.empty(frame.height, dtype=RISK)
-        for name in RISK.names or ():
-            risk[name] = frame[f"risk_{name}"].fill_null(np.nan).to_numpy()
+        risk = risk_of(frame)
         arena = GrowingArena(PAYER)
         for start in range(0, len(records), BATCH):
             part = records[start : start + BATCH]

@@ -202,6 +202,8 @@ def _make_room(out: Path, identity: str, *, overwrite: bool) -> None:
     """Leave in the directory only what this request goes on from. Raises UserError for what is another's."""
     checkpoint = Checkpoint.load(out)
     if overwrite or (checkpoint is None and not (out / RUN).exists()):
+        if (out / FEATURES).is_symlink():  # a what-if's, to those of its parent
+            (out / FEATURES).unlink()
         for name in (PARTS, FEATURES):
             shutil.rmtree(out / name, ignore_errors=True)
         for name in (FILE, FRAUDS, LISTS, RUN, SCORES, METRICS, REPORT):

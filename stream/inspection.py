@@ -65,11 +65,7 @@ def inspect(slot: int, agent: str, partition: int, path: Path, codec: RecordCode
     seen: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
     with _opened(path) as database:
         checkpoint = _checkpoint(database)
-        items = ((key, value) for key, value in database.items() if key != CHECKPOINT_KEY)
-        while chunk := list(islice(items, CHUNK)):
-            values = [value for _, value in chunk]
-            records = np.zeros(len(values), dtype=codec.dtype)
-            codec.decode(values, records, np.arange(len(values)))
+        for _, values, records in _chunks(database, codec):
             times = last_seen(records)
             seen.append(times[times > 0])
             sizes.append(np.fromiter(map(len, values), dtype=np.int64, count=len(values)))
@@ -97,11 +93,9 @@ def read(path: Path, codec: RecordCodec, key_bytes: int) -> tuple[Keys, NDArray[
     records = [np.zeros(0, dtype=codec.dtype)]
     with _opened(path) as database:
         checkpoint = _checkpoint(database)
-        items = ((key, value) for key, value in database.items() if key != CHECKPOINT_KEY)
-        while chunk := list(islice(items, CHUNK)):
-            keys += [key for key, _ in chunk]
-            records.append(np.zeros(len(chunk), dtype=codec.dtype))
-            codec.decode([value for _, value in chunk], records[-1], np.arange(len(chunk)))
+        for some_keys, _, some in _chunks(database, codec):
+            keys += some_keys
+            records.append(some)
     return as_keys(keys, key_bytes), np.concatenate(records), checkpoint
 
 
@@ -116,6 +110,16 @@ def find(places: list[tuple[int, int, Path]], key: bytes) -> tuple[int, int, byt
         if value is not None and (best is None or reached > best[0]):
             best = (reached, slot, partition, value)
     return best[1:] if best else None
+
+
+def _chunks(database: Rdict, codec: RecordCodec) -> Iterator[tuple[list[bytes], list[bytes], NDArray[np.void]]]:
+    """Keys, values and records of a database, some at a time."""
+    items = ((key, value) for key, value in database.items() if key != CHECKPOINT_KEY)
+    while chunk := list(islice(items, CHUNK)):
+        keys, values = [key for key, _ in chunk], [value for _, value in chunk]
+        records = np.zeros(len(values), dtype=codec.dtype)
+        codec.decode(values, records, np.arange(len(values)))
+        yield keys, values, records
 
 
 def _checkpoint(database: Rdict) -> Checkpoint | None:

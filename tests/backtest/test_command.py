@@ -140,3 +140,14 @@ def test_lists_decide_as_they_are_given(world, candidate, command, whole, tmp_pa
     assert listed["flagged"].all()
     others = rows(tmp_path / "out").filter(pl.col("rule").ne_missing("block:payee"))
     assert others.equals(rows(whole).filter(~pl.col("offset").is_in(listed["offset"].implode())))
+
+
+def test_overwriting_a_what_if_leaves_the_features_of_its_backtest(world, candidate, command, whole, tmp_path):
+    done = command("what-if", whole, "--alert-score", "900", "--out", tmp_path / "stricter")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "stricter" / "features").is_symlink()
+    kept = sorted(path.name for path in (whole / "features").iterdir())
+    done = command("backtest", *asked(world, candidate), "--out", tmp_path / "stricter", "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "stricter" / "features").is_symlink()
+    assert sorted(path.name for path in (whole / "features").iterdir()) == kept

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from backtest.decided import risk_of
 from kit.bank import Bank
 from kit.readback import STATE, Found, counted, messages
 from models import entity_state
@@ -20,7 +21,7 @@ from models.activity import activity_of
 from models.arena import GrowingArena
 from models.batch import from_transactions
 from models.bundle import Bundle
-from models.engine import DUPLICATE, RISK, compute
+from models.engine import DUPLICATE, compute
 from models.entity_state import ENTITY, ENTITY_KEY_BYTES
 from models.fingerprint import fingerprints
 from models.keys import as_bytes, of_tokens
@@ -173,9 +174,7 @@ class Replay:
         none."""
         decided = self._decided.get(partition, self._nothing)
         asked = pl.DataFrame({"offset": offsets}).join(decided, on="offset", how="left", maintain_order="left")
-        risk = np.empty(offsets.size, dtype=RISK)
-        for name in RISK.names or ():
-            risk[name] = asked[f"risk_{name}"].fill_null(np.nan).to_numpy()
+        risk = risk_of(asked)
         models = asked["model"].fill_null(self._usual)
         return risk, models.replace_strict({sha: sha for sha in self.models}, default=self._usual).to_numpy()
 
