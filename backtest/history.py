@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from backtest.slab import Slab
-from backtest.source import Position, SourceError, Window, passing_times
+from backtest.source import BEGINNING, Position, SourceError, Window, slab_of
 from models.batch import from_frame
 from models.passage import CHUNK_MS, in_minutes
 from models.tokens import Tokeniser
@@ -57,8 +57,7 @@ class HistorySource:
                 offsets = np.arange(offset, offset + len(batch))
                 offset += len(batch)
                 advance(len(batch))
-                partitions = np.zeros(len(batch), dtype=np.int32)
-                yield Slab(batch, passing_times(batch.rows, 0), partitions, offsets)
+                yield slab_of(batch, partition, offsets, self.window, BEGINNING)
 
     def _before(self, time_ms: int | None) -> int:
         """Payments before a time; None is the beginning."""

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
 import polars as pl
 
 from backtest.decided import Frames, conformed
 from backtest.slab import Slab
-from backtest.source import BEGINNING, Offsets, Position, SourceError, Window, event_times, passing_times
+from backtest.source import BEGINNING, Offsets, Position, SourceError, Window, slab_of
 from models.batch import from_frame
 from models.tokens import Tokeniser
 from schemas.history import TRANSACTION_COLUMNS
@@ -55,24 +54,18 @@ class LakeSource:
     def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
         """See `backtest.source.Source`."""
         first, time = (position.offset, position.time) if position else (0, BEGINNING)
-        start = BEGINNING if self.window.read_from is None else self.window.read_from
-        end = 1 << 62 if self.window.end is None else self.window.end
         stop = self.offsets.end.get(partition, 1 << 62)
         for take in self._takes[partition]:
             rows = self.lake.rows(take, COLUMNS)
             fresh = rows.filter(pl.col("offset").is_between(first, stop, closed="left"))
             advance(rows.height - fresh.height)
             for frame in fresh.iter_slices(SLAB):
-                batch, offsets = from_frame(frame, self.tokeniser), frame["offset"].to_numpy()
-                times = event_times(batch.rows)
-                wanted = np.flatnonzero((times >= start) & (times < end))
-                if wanted.size < len(batch):
-                    batch, offsets = batch.take(wanted), offsets[wanted]
+                batch = from_frame(frame, self.tokeniser)
+                slab = slab_of(batch, partition, frame["offset"].to_numpy(), self.window, time)
                 advance(frame.height)
-                if len(batch):
-                    passing = passing_times(batch.rows, time)
-                    time = int(passing[-1])
-                    yield Slab(batch, passing, np.full(len(batch), partition, dtype=np.int32), offsets)
+                if len(slab):
+                    time = int(slab.times[-1])
+                    yield slab
 
     def _missing(self, every: Mapping[int, list[Take]]) -> Iterator[str]:
         """What of the topic the lake does not have."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.slab import Slab
+from models.batch import PaymentBatch
 from models.engine import AHEAD_MS
 from schemas.errors import FraudStreamError
 
@@ -33,6 +34,11 @@ class Window:
         if self.start is None or self.warm_up_ms is None:
             return None
         return self.start - self.warm_up_ms
+
+    def wants(self, times: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these event times lie in the window or in its warm-up."""
+        start = BEGINNING if self.read_from is None else self.read_from
+        return (times >= start) & (times < (-BEGINNING if self.end is None else self.end))
 
 
 @dataclass(frozen=True)
@@ -110,3 +116,12 @@ def event_times(rows: NDArray[np.void]) -> NDArray[np.int64]:
 def passing_times(rows: NDArray[np.void], since: int) -> NDArray[np.int64]:
     """When payments (n,) of PAYMENT of one partition pass, after one that passed at `since`; epoch ms."""
     return np.maximum(np.maximum.accumulate(event_times(rows)), since) if rows.size else event_times(rows)
+
+
+def slab_of(batch: PaymentBatch, partition: int, offsets: NDArray[np.int64], window: Window, since: int) -> Slab:
+    """Those of a partition's payments (n,) that a window wants, after one that passed at `since`."""
+    wanted = np.flatnonzero(window.wants(event_times(batch.rows)))
+    if wanted.size < len(batch):
+        batch, offsets = batch.take(wanted), offsets[wanted]
+    partitions = np.full(len(batch), partition, dtype=np.int32)
+    return Slab(batch, passing_times(batch.rows, since), partitions, offsets)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backtest.slab import Slab
-from backtest.source import BEGINNING, Offsets, Position, SourceError, Window, event_times, passing_times
+from backtest.source import BEGINNING, Offsets, Position, SourceError, Window, event_times, slab_of
 from models.batch import from_records
 from models.engine import AHEAD_MS
 from models.tokens import Tokeniser
@@ -65,15 +65,13 @@ class TopicSource:
         if position is not None:
             advance(position.offset - span.first)
             span, time = replace(span, first=position.offset), position.time
-        read_from = BEGINNING if self.window.read_from is None else self.window.read_from
-        end = 1 << 62 if self.window.end is None else self.window.end
         with Scan(self.kafka, self.topic, partitions=(partition,)) as scan:
             gathered = []
             for messages in scan.batches(advance, [span], FETCH):
                 gathered += messages
                 if len(gathered) < SLAB:
                     continue
-                slab, through = self._slab(partition, gathered, time, read_from, end)
+                slab, through = self._slab(partition, gathered, time)
                 gathered = []
                 if len(slab):
                     time = int(slab.times[-1])
@@ -81,22 +79,18 @@ class TopicSource:
                 if through:
                     return
             if gathered:
-                yield self._slab(partition, gathered, time, read_from, end)[0]
+                yield self._slab(partition, gathered, time)[0]
 
-    def _slab(self, partition: int, messages: list[object], since: int, start: int, end: int) -> tuple[Slab, bool]:
+    def _slab(self, partition: int, messages: list[object], since: int) -> tuple[Slab, bool]:
         """Payments of the window and of the warm-up among records, and whether the window is past."""
         records = batch_of(messages, {partition: 0})
         batch, rejected = from_records(records.values, records.keys, records.timestamps, self.tokeniser)
         with self._lock:
             self.unreadable += len(rejected)
         offsets = np.delete(records.offsets, [reject.index for reject in rejected])
-        times = event_times(batch.rows)
-        through = len(batch) > 0 and bool(times.min() >= end + LATE_MS)
-        wanted = np.flatnonzero((times >= start) & (times < end))
-        if wanted.size < len(batch):
-            batch, offsets = batch.take(wanted), offsets[wanted]
-        partitions = np.full(len(batch), partition, dtype=np.int32)
-        return Slab(batch, passing_times(batch.rows, since), partitions, offsets), through
+        end = self.window.end
+        through = end is not None and len(batch) > 0 and bool(event_times(batch.rows).min() >= end + LATE_MS)
+        return slab_of(batch, partition, offsets, self.window, since), through
 
     def _limited(self, span: Span) -> Span:
         first = max(span.first, self.offsets.asked(span.partition))
