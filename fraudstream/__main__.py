@@ -7,6 +7,7 @@ FRAUDSTREAM_DEBUG=1 shows the traceback of a failure.
 import importlib
 import os
 import pkgutil
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -83,9 +84,10 @@ def root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; ends the process with its exit code."""
+    """Run a command; ends the process with its exit code. The line typed is the context's object."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        app(args=arguments, prog_name="fraudstream")
+        app(args=given, prog_name="fraudstream", obj=shlex.join(["fraudstream", *given]))
     except KeyboardInterrupt:
         sys.exit(130)
     except FraudStreamError as error:

@@ -3,10 +3,8 @@
 import gc
 import hashlib
 import os
-import shlex
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -48,6 +46,7 @@ OWN_KEY = "token.key"
 class Asked:
     """What the command was given, beside the source."""
 
+    command: str
     out: Path
     model: Path
     candidates: Sequence[Path]
@@ -97,7 +96,7 @@ def replay(asked: Asked, source: Source, known_frauds: Callable[[], pl.DataFrame
     if not run.counts.payments:
         raise UserError("the window holds no payments", hint="check --from, --to and the offsets")
     about = About(
-        command=shlex.join(["fraudstream", *sys.argv[1:]]),
+        command=asked.command,
         created_at=time.time_ns() // 1_000_000,
         source=source.description,
         start=asked.window.start,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def backtest(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Directory for scores.parquet, metrics.json and report.html.")],
     model: options.Model = None,
     candidates: Annotated[
@@ -114,6 +115,7 @@ def backtest(
     offsets = Offsets(_offsets(from_offsets), _offsets(to_offsets), past.offsets if past else {})
     source = _source(data, topic, window, offsets, settings, tokeniser)
     asked = Asked(
+        command=context.obj,
         out=out,
         model=settings.model,
         candidates=candidates or (),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def what_if(
+    context: typer.Context,
     result: Annotated[Path, typer.Argument(help="Directory that `fraudstream backtest` or this command wrote.")],
     out: Annotated[Path, typer.Option(help="Directory for the new scores.parquet, metrics.json and report.html.")],
     policy_file: options.PolicyFile = None,
@@ -41,8 +42,6 @@ def what_if(
 
     Without an option nothing changes but the figures made anew. A new policy's thresholds hold for every model.
     """
-    import shlex
-    import sys
     import time
 
     from rich.console import Console
@@ -70,7 +69,7 @@ def what_if(
         former,
         changes,
         out,
-        command=shlex.join(["fraudstream", *sys.argv[1:]]),
+        command=context.obj,
         created_at=time.time_ns() // 1_000_000,
     )
     verdict = comparing.reported(again, settings)

@@ -1,6 +1,7 @@
 """`fraudstream what-if` on a backtest of simulated payments."""
 
 import json
+import shlex
 
 import msgspec
 import pytest
@@ -24,8 +25,9 @@ def key(tmp_path):
 
 
 def test_a_budget_is_kept_and_shown_before_and_after(run_cli, replayed, tmp_path):
-    options = ("--alerts-per-day", "5", "--analysts", "1", "--alerts-per-analyst", "5", "--label-delay", "2d")
-    done = run_cli("what-if", str(replayed.directory), "--out", str(tmp_path / "again"), *options)
+    budget = ("--alerts-per-day", "5", "--analysts", "1", "--alerts-per-analyst", "5", "--label-delay", "2d")
+    given = ("what-if", str(replayed.directory), "--out", str(tmp_path / "again"), *budget)
+    done = run_cli(*given)
     assert done.code == 0, done.err
     assert "before" in done.out
     assert "after" in done.out
@@ -35,7 +37,7 @@ def test_a_budget_is_kept_and_shown_before_and_after(run_cli, replayed, tmp_path
     assert (metrics.settings.capacity, metrics.label_delay.delay_ms) == (5, 2 * 86_400_000)
     again = Result.open(tmp_path / "again")
     assert again.run.parent == str(replayed.directory)
-    assert again.run.command.startswith(f"{replayed.run.command} && fraudstream ")
+    assert again.run.command == f"{replayed.run.command} && {shlex.join(['fraudstream', *given])}"
 
 
 def test_listed_identifiers_are_looked_up_by_their_tokens(run_cli, replayed, tmp_path, key):
