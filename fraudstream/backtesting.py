@@ -73,9 +73,6 @@ def tokeniser_of(given: Path | None, out: Path) -> Tokeniser:
 
 def replay(asked: Asked, source: Source, known_frauds: Callable[[], pl.DataFrame], tokeniser: Tokeniser) -> Result:
     """Judge what the source holds; on Ctrl-C keep what is done, say so, and raise KeyboardInterrupt."""
-    # As in the worker: what stands by now stays, and payments hold no cycles.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
     seats = seated(asked.model, asked.candidates, asked.policy)
     identity = _identity(asked, source, seats, tokeniser)
     _make_room(asked.out, identity, overwrite=asked.overwrite)
@@ -83,7 +80,7 @@ def replay(asked: Asked, source: Source, known_frauds: Callable[[], pl.DataFrame
     request = Request(
         identity, source, asked.window, seats, frauds, tokeniser, asked.keep_features, asked.lists, asked.past
     )
-    with _interruptible() as stop, progress("replaying", source.total) as advance:
+    with _seldom_collected(), _interruptible() as stop, progress("replaying", source.total) as advance:
         run = Run(request, asked.out, stop, advance)
         try:
             run()
@@ -216,6 +213,19 @@ def _make_room(out: Path, identity: str, *, overwrite: bool) -> None:
             hint="give the same options as then to go on with it, another --out, or --overwrite",
         )
     _say(f"going on after {checkpoint.counts.payments:,} payments")
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """As in the worker: what stands by now stays, and payments hold no cycles."""
+    former = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*former)
+        gc.unfreeze()
 
 
 @contextmanager
