@@ -1,12 +1,11 @@
 """Sentences that follow from a result's figures, so that the page about it cannot say what they do not."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from bench.public_caught import UNTOLD
-from bench.tables_public import FIGURES, THREE_MONTHS
+from bench.results import Result
+from bench.tables.public import FIGURES, THREE_MONTHS
 
-Result = dict[str, Any]
 MUCH = 0.2
 """A kind of attack whose recall falls by so much is named."""
 ALL, SILENT = "all four", "silent"

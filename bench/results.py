@@ -8,13 +8,15 @@ from rich.console import Console
 
 from bench.errors import BenchError
 
+Result = dict[str, Any]
+"""As the benchmark made it; what it holds is between that benchmark and its tables."""
 WIDTH = 160
 """Where there is no terminal."""
 
 console = Console(highlight=False, width=None if Console().is_terminal else WIDTH)
 
 
-def write(result: dict[str, Any], path: Path | None) -> None:
+def write(result: Result, path: Path | None) -> None:
     """Write a result, if a path was given."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,7 +24,7 @@ def write(result: dict[str, Any], path: Path | None) -> None:
         console.print(f"written to {path}")
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> Result:
     """A result that `write` wrote. Raises BenchError."""
     try:
         found = json.loads(path.read_text())

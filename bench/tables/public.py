@@ -1,11 +1,9 @@
 """Results on public data as tables, beside the figures published for it."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from bench.results import Result
 from bench.table import Table, figure
-
-Result = dict[str, Any]
 
 
 def realdata(result: Result) -> Iterator[Table]:

@@ -1,11 +1,10 @@
 """Tables of what backtests were measured by."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from bench.results import Result
 from bench.table import Table, figure
 
-Result = dict[str, Any]
 _SHOWN = (
     ("payments a second", "rate"),
     ("seconds", "seconds"),
