@@ -22,6 +22,7 @@ def to_records(kinds: NDArray[np.uint8], tokens: NDArray[np.void], values: NDArr
     seen_with = values["payers"].astype(np.int64)
     paise, floats = _paise, np.float64
     columns: dict[str, NDArray[Any]] = {
+        "kind": _KINDS[kinds],
         "updated_at": values["updated_at"],
         "users": np.where(kinds != ACCOUNT, seen_with, 0),
         "payers": np.where(kinds == ACCOUNT, seen_with, 0),
@@ -32,29 +33,30 @@ def to_records(kinds: NDArray[np.uint8], tokens: NDArray[np.void], values: NDArr
         "inflow_amount_total": paise(values["received"]),
         "first_time_share": np.minimum(values["first_time_share"].astype(floats), 1.0),
         "frauds_known": values["frauds"].astype(np.int64),
-        "last_fraud_at": values["last_fraud"],
+        "last_fraud_at": _told(values["last_fraud"]),
         "frauds_recent": values["fraud_weight"].astype(floats),
-        "fraud_since": values["fraud_since"],
+        "fraud_since": _told(values["fraud_since"]),
         "fraud_share": values["fraud_share"].astype(floats),
         "losses_recent": values["loss_weight"].astype(floats),
-        "last_loss_at": values["last_loss"],
+        "last_loss_at": _told(values["last_loss"]),
         "silence_days": values["silence_days"].astype(floats),
         "layered_share": values["layered_share"].astype(floats),
         "risk": values["risk"].astype(floats),
     }
-    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return [
-        EntityRisk(kind=ENTITY_KINDS[kind - 1], token=token.hex(), **_told(dict(zip(columns, row, strict=True))))
-        for kind, token, row in zip(kinds.tolist(), tokens.tolist(), rows, strict=True)
-    ]
+    names = ("token", *columns)
+    tokens_hex = [token.hex() for token in tokens.tolist()]
+    rows = zip(tokens_hex, *(column.tolist() for column in columns.values()), strict=True)
+    return [EntityRisk(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def _told(fields: dict[str, Any]) -> dict[str, Any]:
+_KINDS = np.array([None, *ENTITY_KINDS], dtype=object)
+
+
+def _told(times: NDArray[np.int64]) -> NDArray[Any]:
     """A time of 0 is none."""
-    return {name: None if value == 0 and name in _TIMES else value for name, value in fields.items()}
-
-
-_TIMES = ("last_fraud_at", "fraud_since", "last_loss_at")
+    told = times.astype(object)
+    told[times == 0] = None
+    return told
 
 
 def _paise(rupees: NDArray[np.float32]) -> NDArray[np.int64]:
