@@ -14,6 +14,7 @@ from models.explaining import Explanation
 from models.fingerprint import fingerprints
 from models.policy import DECIDED_BY, Decisions
 from models.scoring import Scores
+from models.summary import summarise
 from schemas.alert import Alert, Source, alert_id
 from schemas.arrow_stream import Column, Strings
 from schemas.decision import MAX_ROWS, DecisionMeta, encode_columns
@@ -46,6 +47,7 @@ def alert_record(judged: Judged, i: int, why: Explanation, list_version: str, to
     """The alert of payment `i`."""
     champion, decider = judged.models.champion, judged.models.decider
     row = judged.payments.rows[i]
+    score, second = int(judged.scores.score[i]), None if judged.second is None else int(judged.second[i])
     partition, offset = int(judged.partitions[i]), int(judged.offsets[i])
     return Alert(
         alert_id=alert_id(topic, partition, offset),
@@ -56,8 +58,17 @@ def alert_record(judged: Judged, i: int, why: Explanation, list_version: str, to
         payee_token=row["payee"].tobytes().hex() + row["payee_low"].tobytes().hex(),
         amount=int(row["amount"]),
         probability=float(judged.scores.probability[i]),
-        score=int(judged.scores.score[i]),
+        score=score,
         band=champion.bands[judged.scores.band[i]],
+        summary=summarise(
+            decider,
+            judged.decisions,
+            i,
+            score=score,
+            second=second,
+            features=judged.features[i],
+            usual=champion.bundle.manifest.usual,
+        ),
         decided_by=DECIDED_BY[judged.decisions.decided_by[i]],
         rule=decider.rule_names[judged.decisions.rule[i]],
         threshold=int(judged.decisions.threshold[i]),
@@ -65,8 +76,8 @@ def alert_record(judged: Judged, i: int, why: Explanation, list_version: str, to
         explains=why.explains,
         base_value=why.base_value,
         margin=why.margin,
-        second_score=None if judged.second is None else int(judged.second[i]),
-        second_threshold=None if judged.second is None else decider.second_score,
+        second_score=second,
+        second_threshold=None if second is None else decider.second_score,
         flags=[name for bit, name in FLAGS if judged.status[i] & bit],
         model=champion.bundle.ref,
         policy_version=decider.version,

@@ -50,13 +50,18 @@ class Feature:
     def say(self, value: float, usual: float | None = None) -> str:
         """The analyst's sentence for `value`; `usual` is left out where the sentence has no place for it."""
         if math.isnan(value):
-            return f"Not known for this payment: {self.description[0].lower()}{self.description[1:]}"
+            return f"Not known for this payment: {within(self.description)}"
         if self.otherwise and value == 0:
             return self.otherwise
         known = usual is not None and not math.isnan(usual)
         return self.sentence.format(
             value=_say(value, self.unit), usual=_say(usual, self.unit) if known else "not known"
         )
+
+
+def within(sentence: str) -> str:
+    """A sentence as it stands within another one: begun small, but for an abbreviation such as UPI."""
+    return sentence if sentence[1].isupper() else sentence[0].lower() + sentence[1:]
 
 
 def _say(value: float | None, unit: Unit) -> str:

@@ -6,9 +6,10 @@ behind it and what is usual: for this customer where a feature says so, otherwis
 Where the second opinion decided, its margin is explained in the same way; its first reason begins with `UNLIKE`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -67,37 +68,51 @@ def explain_contributions(
     `usual` is what is usual of each feature at large, None where that is not known.
     """
     margins = contributions.sum(axis=1)
-    everyone = np.array([np.nan if value is None else value for value in usual])
     strongest = np.argsort(-contributions[:, :-1], axis=1, kind="stable")[:, :MAX_REASONS]
     return [
-        Explanation(float(row[-1]), float(margin), _reasons(values, row, top.tolist(), everyone))
+        Explanation(float(row[-1]), float(margin), _reasons(values, row, top.tolist(), usual))
         for values, row, margin, top in zip(features, contributions, margins, strongest, strict=True)
     ]
 
 
 def _reasons(
-    values: NDArray[np.float32], contributions: NDArray[np.float64], strongest: list[int], everyone: NDArray[np.float64]
+    values: NDArray[np.float32], contributions: NDArray[np.float64], strongest: list[int], usual: Sequence[float | None]
 ) -> list[Reason]:
-    return [_reason(i, values, contributions, everyone) for i in strongest if contributions[i] >= LEAST_CONTRIBUTION]
+    return [_reason(i, values, contributions, usual) for i in strongest if contributions[i] >= LEAST_CONTRIBUTION]
 
 
 def _reason(
-    i: int, values: NDArray[np.float32], contributions: NDArray[np.float64], everyone: NDArray[np.float64]
+    i: int, values: NDArray[np.float32], contributions: NDArray[np.float64], usual: Sequence[float | None]
 ) -> Reason:
-    feature, value = CATALOGUE[i], _plain(values[i])
-    own = _plain(values[_OWN_USUAL[i]]) if i in _OWN_USUAL else None
-    usual = own if own is not None else _plain(np.float32(everyone[i]))
+    feature, said = CATALOGUE[i], say(i, values, usual)
     return Reason(
-        code=feature.name.upper() if value is not None else f"{feature.name.upper()}_UNKNOWN",
+        code=feature.name.upper() if said.value is not None else f"{feature.name.upper()}_UNKNOWN",
         feature=FEATURE_NAMES[i],
         group=feature.group,
-        value=value,
-        usual=usual,
+        value=said.value,
+        usual=said.usual,
         contribution=float(str(np.float32(contributions[i]))),
-        sentence=feature.say(np.nan if value is None else value, usual),
+        sentence=said.sentence,
     )
+
+
+class Said(NamedTuple):
+    """One feature of a payment, in numbers and in words; numbers that are not known are None."""
+
+    value: float | None
+    usual: float | None
+    sentence: str
+
+
+def say(i: int, values: NDArray[np.float32], usual: Sequence[float | None]) -> Said:
+    """What feature `i` of a payment's `values` (85,) says beside this payer's own usual value, or else `usual`'s."""
+    value, at_large = _plain(values[i]), usual[i]
+    known = _plain(values[_OWN_USUAL[i]]) if i in _OWN_USUAL else None
+    if known is None and at_large is not None:
+        known = _plain(np.float32(at_large))
+    return Said(value, known, CATALOGUE[i].say(np.nan if value is None else value, known))
 
 
 def _plain(value: np.float32) -> float | None:
     """The shortest decimal that is this float32, so that 0.1 stays 0.1 in JSON; None for NaN and infinity."""
-    return float(str(value)) if np.isfinite(value) else None
+    return float(str(value)) if math.isfinite(value) else None

@@ -23,6 +23,7 @@ written as TOML, every key optional:
     [[rules]]                          # replaces the default rules
     name = "mule_registry"
     when = [{feature = "payee_mule_flag", at_least = 1}, {feature = "amount_rupees", at_least = 2000}]
+    say = "Hold it and call the customer"   # leads the alert's summary, if given: see `models.summary`
 """
 
 import hashlib
@@ -48,10 +49,14 @@ BLOCK, ALLOW, WATCH = 1, 2, 4
 LISTS = ((BLOCK, "block"), (ALLOW, "allow"), (WATCH, "watch"))
 ENTITIES = ("payer", "payee", "device", "sim")
 """Columns of `hits`."""
+FIRST_RULE = 1 + len(LISTS) * len(ENTITIES)
+"""The policy's first rule among a decider's `rule_names`."""
 DECIDED_BY: tuple[DecidedBy, ...] = ("model", "list", "rule", "second_opinion")
 MODEL, LIST, RULE, SECOND_OPINION = range(4)
 MAX_RULES = 200
 MAX_POLICY_BYTES = 1 << 20
+ONE_LINE = r"\A(?![\s.:;])[^\x00-\x1f\x7f-\x9f\u2028\u2029]+\Z"
+"""Text without line breaks and other control characters that begins with more than a space or a full stop."""
 
 Codes = NDArray[np.uint8]
 
@@ -83,6 +88,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What the engine said of the record."""
     firm: bool = False
     """Goes before the allow list."""
+    say: Annotated[str, Meta(pattern=ONE_LINE, max_length=200)] | None = None
+    """What an analyst is told first when it holds; everyone who reads alerts will see it."""
 
     def __post_init__(self) -> None:
         if not self.when and not self.status:
@@ -218,7 +225,7 @@ class Decider:
                 where = _holds(rule, features, status)
                 decisions.flagged[where] = True
                 decisions.decided_by[where] = RULE
-                decisions.rule[where] = 1 + len(LISTS) * len(ENTITIES) + i
+                decisions.rule[where] = FIRST_RULE + i
 
 
 def _second_score(policy: Policy, manifest: Manifest) -> int | None:

@@ -14,6 +14,7 @@ from schemas.types import (
     Partition,
     Probability,
     Score,
+    Sentence,
     Sha256,
     Text,
     Token,
@@ -37,7 +38,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is usual for this payer, or else for payers at large; null when unknown."""
     contribution: float
     """SHAP contribution to the margin (log-odds)."""
-    sentence: Annotated[str, Meta(min_length=1, max_length=500)]
+    sentence: Sentence
     """What an analyst reads."""
 
 
@@ -86,6 +87,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """0 to 1000; the bands cut it."""
     band: Name
     """Score band of the bundle."""
+    summary: Sentence | None = None
+    """What decided, in one sentence for an analyst; null in alerts of builds that did not say it."""
     decided_by: DecidedBy
     """What decided: a list, a rule, the model or the second opinion."""
     rule: Text | None = None

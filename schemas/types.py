@@ -16,6 +16,8 @@ MAX_AMOUNT_PAISE = 10**13
 Identifier = Annotated[str, Meta(min_length=1, max_length=255)]
 Name = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=255)]
+MAX_SENTENCE = 500
+Sentence = Annotated[str, Meta(min_length=1, max_length=MAX_SENTENCE)]
 TransactionId = Annotated[str, Meta(min_length=1, max_length=64)]
 EventTime = Annotated[int, Meta(ge=EARLIEST_MS, lt=LATEST_MS)]
 Paise = Annotated[int, Meta(gt=0, le=MAX_AMOUNT_PAISE)]

@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fraudstream.audit import Finding, Search
+    from schemas.types import DecidedBy
+
+WHY: "dict[DecidedBy, str]" = {
+    "model": "Why",
+    "second_opinion": "Why the second opinion found it unusual",
+    "rule": "What the model held against it",
+    "list": "What the model held against it",
+}
+"""Heads an alert's reasons: what a rule or a list decided has its cause in the summary."""
 
 
 def explain(
@@ -116,6 +125,8 @@ def _print(console: "Console", finding: "Finding") -> None:
     row, verdict = finding.row, _verdict(finding)
     console.print()
     console.print(Text(verdict, style="bold red" if row["flagged"] else "bold green"))
+    if finding.alert is not None and finding.alert.summary:
+        console.print(Text(finding.alert.summary, style="bold"))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -123,8 +134,7 @@ def _print(console: "Console", finding: "Finding") -> None:
         table.add_row(name, Text(text))
     console.print(table)
     if finding.alert is not None and finding.alert.reasons:
-        why = "Why the second opinion found it unusual" if finding.alert.explains == "second_opinion" else "Why"
-        console.print(Text(why, style="bold"))
+        console.print(Text(WHY[finding.alert.decided_by], style="bold"))
         for reason in finding.alert.reasons:
             console.print(Text(f"  {reason.sentence}  ({reason.feature}, {reason.contribution:+.2f})"))
     elif row["flagged"] and finding.alert is None:

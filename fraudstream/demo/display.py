@@ -112,7 +112,7 @@ class Screen:
 
     def _picture(self, now: Now) -> RenderableType:
         wide = self._console.width >= WIDE
-        room = max(1, (self._console.height - HEAD_LINES - 1) // (REASONS + 2))
+        room = max(1, (self._console.height - HEAD_LINES - 1) // (REASONS + 3))
         alerts = [alert_block(alert, wide) for alert in list(self._shown)[:room]]
         return Group(_header(self._title, now), "", _figures(now), Rule(_alerts_title(now), style="dim"), *alerts)
 
@@ -156,22 +156,15 @@ def _alerts_title(now: Now) -> Text:
 
 
 def alert_block(alert: Alert, wide: bool) -> RenderableType:
-    """One alert: what, how sure, how much, and its strongest reasons; always the same number of lines."""
+    """One alert: what, how sure, how much, what decided, its strongest reasons; always the same number of lines."""
     head, label = _line(), label_of(alert)
     head.append(f" {label} {alert.score} ", style=STYLES.get(label, "bold reverse"))
     head.append(f"  ₹{alert.amount / 100:,.0f}", style="bold")
     head.append(f"  customer {alert.payer_token[:8]} to {alert.payee_token[:8]}", style="dim")
     if wide:
         head.append(f"  {show_time(alert.event_time)[:16]}  payment {alert.transaction_id}", style="dim")
-    said = _said(alert)
-    lines = [_line(f"   • {text}") for text in said[:REASONS]]
-    return Group(head, *lines, *[""] * (REASONS - len(lines)), "")
-
-
-def _said(alert: Alert) -> list[str]:
-    """Why, in words: the rule or list that decided, then the model's reasons."""
-    decided = [] if alert.rule is None else [f"The {alert.decided_by} “{alert.rule.replace('_', ' ')}” says so"]
-    return [*decided, *(reason.sentence for reason in alert.reasons)]
+    lines = [_line(f"   • {reason.sentence}") for reason in alert.reasons[:REASONS]]
+    return Group(head, _line(f"   {alert.summary}"), *lines, *[""] * (REASONS - len(lines)), "")
 
 
 class Lines:
@@ -211,8 +204,8 @@ class Lines:
         )
         while self._alerts:
             alert = self._alerts.popleft()
-            reasons = "; ".join(_said(alert)[:REASONS])
-            self._say(f"  alert {label_of(alert)} {alert.score}, ₹{alert.amount / 100:,.0f}: {reasons}")
+            why = "; ".join([str(alert.summary), *(reason.sentence for reason in alert.reasons[:REASONS])])
+            self._say(f"  alert {label_of(alert)} {alert.score}, ₹{alert.amount / 100:,.0f}: {why}")
 
     def _say(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)

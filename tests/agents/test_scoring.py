@@ -16,7 +16,7 @@ from schemas.entity_activity import FIRST_TIME, LAYERED, OUTFLOW, decode_activit
 from schemas.entity_risk import EntityRisk
 from stream.topics import WIDE_MAX_BYTES
 
-EVERYBODY = 0
+EVERYBODY, NOBODY = 0, 1000
 MULE = {"payee_mule_flag": True, "rupees": 5_000}
 """What the rule `mule_registry` flags."""
 
@@ -93,6 +93,27 @@ def test_an_alert_says_what_decided_and_where_it_came_from(make_desk, payment, t
     assert alert.band in scorer.bands
 
 
+def test_an_alert_begins_with_what_decided_in_words(make_desk, payment, second_scorer, token):
+    desk = make_desk(watch_score=0, champion=second_scorer, second_opinion_score=0)
+    unusual, revoked, mule = desk.judge(payment(), payment(1, mobile_revoked=True), payment(2, **MULE)).alerts
+    assert unusual.summary == (
+        "The payment is unlike honest ones: the second opinion's score is"
+        f" {unusual.second_score} of 1000, at or above the threshold 0"
+    )
+    assert revoked.summary == "The rule “mobile revoked” holds: the customer's mobile number has been revoked"
+    assert mule.summary.startswith(
+        "The rule “mule registry” holds: the payee is registered as a suspected mule account; ₹5,000 is paid (this"
+    )
+    desk.put_on_list("watch", "account", token("ravi@bank"))
+    (watched,) = desk.judge(payment(3)).alerts
+    assert watched.summary == (
+        "The payee's account is on the watch list, which lowers the threshold:"
+        f" the model's score is {watched.score} of 1000, at or above the threshold 0"
+    )
+    (scored,) = make_desk(alert_score=EVERYBODY).judge(payment()).alerts
+    assert scored.summary == f"The model's score is {scored.score} of 1000, at or above the threshold 0"
+
+
 def test_reasons_name_features_the_strongest_first(make_desk, payment):
     desk = make_desk(alert_score=EVERYBODY)
     step = desk.judge(*(payment(60 * i, 95_000, device_id=f"d{i}", emulator=True, payee=f"p{i}") for i in range(9)))
@@ -104,11 +125,16 @@ def test_reasons_name_features_the_strongest_first(make_desk, payment):
     assert step.rows["probability"].to_list() == pytest.approx([alert.probability for alert in step.alerts])
 
 
-def test_nothing_personal_leaves_the_step(make_desk, payment):
-    desk = make_desk(alert_score=EVERYBODY)
+@pytest.mark.parametrize("by", ["model", "list", "rule", "second_opinion"])
+def test_nothing_personal_leaves_the_step(make_desk, payment, token, second_scorer, by):
+    desk = make_desk(EVERYBODY if by == "model" else NOBODY, champion=second_scorer, second_opinion_score=0)
     personal = {"payer": "asha@bank", "payee": "ravi@bank", "device_id": "phone-1", "sim_id": "sim-1"}
     personal |= {"mobile": "9876543210", "imei": "imei-1", "ip": "10.1.2.3", "payer_account": "ACC-77"}
-    outputs = desk.judge(payment(**personal)).outputs
+    if by == "list":
+        desk.put_on_list("block", "device", token("phone-1", "device"))
+    step = desk.judge(payment(**personal, mobile_revoked=by == "rule"))
+    assert [alert.decided_by for alert in step.alerts] == [by]
+    outputs = step.outputs
     published = [record["value"] or b"" for records in outputs.bulk.values() for record in records]
     published += [record["key"] or b"" for records in outputs.bulk.values() for record in records]
     published += list(desk.kept.values()) + list(desk.kept)

@@ -47,7 +47,7 @@ def test_without_a_terminal_it_prints_lines_ends_by_itself_and_the_counts_add_up
     done = subprocess.run((*COMMAND, *arguments), capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\x1b" not in done.stdout
-    assert re.search(r"alert [\w ]+ \d+, ₹[\d,]+: \w", done.stdout)
+    assert re.search(r"alert [\w ]+ \d+, ₹[\d,]+: The (model's score is|rule “|payment is unlike)", done.stdout)
 
     summary = json.loads((kept / "summary.json").read_text())
     alerts = (kept / "alerts.jsonl").read_bytes().splitlines()
@@ -89,7 +89,7 @@ def test_on_a_terminal_the_screen_shows_figures_and_alerts_with_their_reasons(en
     assert demo.wait(timeout=60) == 0, shown[-2000:]
     assert "to alert" in shown
     assert re.search(r"newest of \d+ alerts, and why", shown)
-    assert re.search(r" (critical|high|by rule) \d+ +₹[\d,]+ .*\r\n   • \w", shown)
+    assert re.search(r" (critical|high|by rule) \d+ +₹[\d,]+ .*\r\n   The \w.*\r\n   • \w", shown)
     assert "each decided exactly once" in shown
     assert max(len(line) for line in re.split(r"[\r\n]+", shown)) <= WIDTH
 

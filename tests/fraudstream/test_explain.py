@@ -35,7 +35,7 @@ META = DecisionMeta(
 
 
 def decisions() -> pl.DataFrame:
-    """A hundred payments T0 … T99; T42 flagged by the model, T43 by a list."""
+    """A hundred payments T0 … T99; flagged are T42 by the model, T43 by a list, T44 as unusual, T45 by a rule."""
     numbers = list(range(100))
     return pl.DataFrame(
         {
@@ -47,9 +47,9 @@ def decisions() -> pl.DataFrame:
             "probability": [0.01 * n for n in numbers],
             "score": [912 if n == 42 else n for n in numbers],
             "band": ["severe" if n == 42 else "low" for n in numbers],
-            "flagged": [n in (42, 43, 44) for n in numbers],
-            "decided_by": [{43: "list", 44: "second_opinion"}.get(n, "model") for n in numbers],
-            "rule": ["block" if n == 43 else None for n in numbers],
+            "flagged": [n in (42, 43, 44, 45) for n in numbers],
+            "decided_by": [{43: "list", 44: "second_opinion", 45: "rule"}.get(n, "model") for n in numbers],
+            "rule": [{43: "block", 45: "mobile_revoked"}.get(n) for n in numbers],
             "status": [16 + 32 if n == 42 else 0 for n in numbers],
             "second_score": [800 if n == 44 else 100 for n in numbers],
             "challenger_0": [0.75] * 100,
@@ -71,6 +71,7 @@ ALERT = Alert(
     probability=0.42,
     score=912,
     band="severe",
+    summary="The model's score is 912 of 1000, at or above the threshold 700",
     decided_by="model",
     threshold=700,
     reasons=[
@@ -101,11 +102,25 @@ UNUSUAL = msgspec.structs.replace(
     transaction_id="T44",
     score=44,
     band="low",
+    summary="The payment is unlike honest ones",
     decided_by="second_opinion",
     explains="second_opinion",
     second_score=800,
     second_threshold=760,
     source=Source(topic="transactions", partition=1, offset=44, timestamp=1_760_000_000_050),
+)
+
+
+RULED = msgspec.structs.replace(
+    ALERT,
+    alert_id=alert_id("transactions", 1, 45),
+    transaction_id="T45",
+    score=45,
+    band="low",
+    summary="The rule “mobile revoked” holds: the customer's mobile number has been revoked",
+    decided_by="rule",
+    rule="mobile_revoked",
+    source=Source(topic="transactions", partition=1, offset=45, timestamp=1_760_000_000_050),
 )
 
 
@@ -133,7 +148,7 @@ def published(broker) -> Published:
         producer.begin_transaction()
         producer.produce(f"{prefix}decisions", encode_decisions(META, rows), timestamp=DECIDED_AT)
         producer.produce(f"{prefix}decisions", b"not a decisions record", timestamp=DECIDED_AT)
-        for alert in (ALERT, UNUSUAL):
+        for alert in (ALERT, UNUSUAL, RULED):
             producer.produce(f"{prefix}alerts", encode(alert), timestamp=DECIDED_AT + 5)
         producer.flush(10)
         ending(10)
@@ -158,6 +173,7 @@ def test_a_flagged_payment_is_explained_by_what_decided_and_why(run_cli, publish
     ):
         assert words in done.out
     assert "sim_payers" not in done.out
+    assert done.out.splitlines()[2] == ALERT.summary
 
 
 def test_what_the_second_opinion_flagged_is_explained_as_its_own(run_cli, published):
@@ -165,6 +181,13 @@ def test_what_the_second_opinion_flagged_is_explained_as_its_own(run_cli, publis
     assert "Payment T44 was flagged: decided by the second opinion, score 44 of 1000, band low" in done.out
     assert "800 of 1000, at or above its threshold 760" in done.out
     assert "Why the second opinion found it unusual" in done.out
+
+
+def test_what_a_rule_flagged_is_explained_by_the_rule_first_and_not_by_the_model(run_cli, published):
+    lines = run_cli(*published.arguments("T45")).out.splitlines()
+    assert lines[1].startswith("Payment T45 was flagged: decided by the rule mobile_revoked")
+    assert lines[2] == RULED.summary
+    assert lines[-2] == "What the model held against it"
 
 
 def test_an_honest_payment_is_explained_too(run_cli, published):
@@ -186,6 +209,7 @@ def test_machines_get_the_whole_of_it(run_cli, published):
     assert finding["decision"]["risk_sim_payers"] is None
     assert finding["decision"]["flags"] == ["first_payee", "new_device"]
     assert finding["step"]["model"]["sha256"] == "c" * 64
+    assert finding["alert"]["summary"] == ALERT.summary
     assert finding["alert"]["reasons"][0]["contribution"] == 1.25
 
 

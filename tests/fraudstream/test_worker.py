@@ -90,6 +90,8 @@ def test_a_worker_that_is_killed_again_and_again_neither_loses_nor_repeats(
         decisions.filter("flagged")["transaction_id"].to_list()
     )
     assert len(alerts) > 50
+    leads = {"model": "The model's score is ", "rule": "The rule “", "second_opinion": "The payment is unlike"}
+    assert all(alert.summary and alert.summary.startswith(leads[alert.decided_by]) for alert in alerts)
 
     # The oracle: the same engine in memory, in one go.
     history = featurise(payments, tokeniser=Tokeniser.load(world.key))

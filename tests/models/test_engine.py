@@ -270,6 +270,13 @@ def test_every_sentence_can_be_said():
             assert " nan" not in sentence
 
 
+def test_what_is_not_known_is_said_within_a_sentence_without_breaking_abbreviations():
+    said = {feature.name: feature.say(math.nan) for feature in CATALOGUE}
+    assert said["amount_rupees"] == "Not known for this payment: amount"
+    assert said["purpose"] == "Not known for this payment: UPI's purpose code"
+    assert said["payee_mule_flag"] == "Not known for this payment: a registry lists the payee as a suspected mule"
+
+
 NARROW = {
     "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_ICL",
     "NUMBA_CPU_NAME": "x86-64",

@@ -144,3 +144,22 @@ def test_an_error_names_the_field_and_the_rule(payment):
         codec.decode_transaction(_body(payment, amount=0))
     with pytest.raises(DecodeError, match=r"not one of those allowed - at `\$.currency`"):
         codec.decode_transaction(_body(payment, currency="my secret"))
+
+
+@given(st.data())
+def test_an_alert_of_a_build_without_summaries_is_read(strategy, data):
+    alert = data.draw(strategy(Alert))
+    older = msgspec.to_builtins(alert)
+    del older["summary"]
+    assert codec.decode_alert(json.dumps(older).encode()) == msgspec.structs.replace(alert, summary=None)
+
+
+@given(st.data())
+def test_a_build_that_knows_no_summaries_reads_past_them(strategy, data):
+    known = [field for field in msgspec.structs.fields(Alert) if field.name != "summary"]
+    older = msgspec.defstruct(
+        "Alert", [(f.name, f.type, *([] if f.required else [f.default])) for f in known], kw_only=True
+    )
+    alert = data.draw(strategy(Alert))
+    read = msgspec.json.decode(codec.encode(alert), type=older)
+    assert msgspec.to_builtins(read) | {"summary": alert.summary} == msgspec.to_builtins(alert)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import codec
+from schemas.alert import Alert
 from schemas.asyncapi import CHANNELS
 from schemas.describe import fields_of
 from schemas.generate import RECORDS, ROOT, generated
@@ -72,6 +73,22 @@ def test_every_record_survives_avro(strategy, name, data):
     buffer.seek(0)
     read = fastavro.schemaless_reader(buffer, schema, None)
     assert msgspec.convert(read, RECORDS[name]) == record
+
+
+@given(data=st.data())
+def test_avro_alerts_with_and_without_a_summary_are_read_by_either_reader(strategy, data):
+    alert = msgspec.to_builtins(data.draw(strategy(Alert)))
+    now = load("alert.avsc")
+    before = now | {"fields": [field for field in now["fields"] if field["name"] != "summary"]}
+    older = {name: value for name, value in alert.items() if name != "summary"}
+    for writer, written, reader, expected in (
+        (before, older, now, older | {"summary": None}),
+        (now, alert, before, older),
+    ):
+        buffer = io.BytesIO()
+        fastavro.schemaless_writer(buffer, writer, written)
+        buffer.seek(0)
+        assert fastavro.schemaless_reader(buffer, writer, reader) == expected
 
 
 def test_the_asyncapi_document_has_every_channel_and_no_loose_end():
