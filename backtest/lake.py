@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from backtest.decided import Frames, conformed
+from backtest.decided import Frames, challenger_probabilities, conformed
 from backtest.slab import Slab
 from backtest.source import BEGINNING, Offsets, Position, SourceError, Window, slab_of
 from models.batch import from_frame
@@ -87,6 +87,7 @@ def decided_in_lake(lake: Lake) -> Frames:
     def frames(partition: int) -> Iterator[pl.DataFrame]:
         for rows in lake.read("decisions", partition):
             mine = rows.filter(pl.col("partition") == partition)
-            yield conformed(mine.rename({"model_sha256": "model"}))
+            probabilities = challenger_probabilities(mine)
+            yield conformed(mine.rename({"model_sha256": "model"}).with_columns(challenger_probabilities=probabilities))
 
     return frames

@@ -61,7 +61,7 @@ def test_a_lake_comes_out_as_its_topic_and_verifies_what_was_decided(bank, world
     bank.publish(world.payments.head(10_000))
     bank.publish_raw([(b"nobody", b"{}")])
     bank.worker(failpoint="scoring/committed:4").wait_killed()
-    bank.worker()
+    bank.worker(0, "--challenger", str(candidate))
     bank.finish()
     bank.stop()
     servers = ("--bootstrap-servers", bank.bootstrap_servers, "--topic-prefix", f"{bank.name}.")
@@ -78,8 +78,18 @@ def test_a_lake_comes_out_as_its_topic_and_verifies_what_was_decided(bank, world
         assert done.returncode == 0, done.stderr
     assert pl.read_parquet(tmp_path / "lake" / SCORES).equals(pl.read_parquet(tmp_path / "topic" / SCORES))
 
-    done = command("backtest", "--verify", "--data", lake, *common, "--out", tmp_path / "verified")
+    verify = ("backtest", "--verify", "--data", lake, *common, "--out", tmp_path / "verified")
+    done = command(*verify)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "verified" / "verification.json").read_bytes())
     assert found["reasons"] == {SAME: 10_000}
+    (in_shadow,) = found["challengers_not_given"].values()
+    assert 0 < in_shadow < 10_000
+    assert found["live_sha256"] == found["replayed_sha256"]
+
+    done = command(*verify, "--candidate", candidate)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "verified" / "verification.json").read_bytes())
+    assert found["reasons"] == {SAME: 10_000}
+    assert found["challengers_not_given"] == {}
     assert found["live_sha256"] == found["replayed_sha256"]
