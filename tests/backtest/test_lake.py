@@ -39,6 +39,7 @@ def test_window_and_offsets_bound_it(tmp_path, tokeniser):
     assert ids(LakeSource(lake, tokeniser, window, Offsets()))[0] == [f"t0-{k}" for k in range(140, 300)]
     bounded = LakeSource(lake, tokeniser, Window(), Offsets({0: 70}, {0: 80}))
     assert ids(bounded)[0] == [f"t0-{k}" for k in range(70, 80)]
+    assert bounded.total == 50  # of the one block that holds them
     assert not bounded.whole(0)
     assert LakeSource(lake, tokeniser, Window(), Offsets(known={0: 70})).whole(0)
 
