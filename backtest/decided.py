@@ -131,7 +131,8 @@ class Matching:
         """Decisions (n,) about the payments at these offsets, nulls where there is none; their column `decided`
         tells."""
         while self._reached < offsets[-1] and (frame := next(self._frames, None)) is not None:
-            fresh = frame.filter(pl.col("offset") > self._reached)
+            furthest = pl.col("offset").cum_max().shift(fill_value=self._reached).clip(self._reached)
+            fresh = frame.filter(pl.col("offset") > furthest)  # a frame of a lake holds many records
             self.repeats += frame.height - fresh.height
             if fresh.height:
                 self._held = pl.concat([self._held, fresh])

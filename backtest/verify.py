@@ -5,6 +5,7 @@ everything else is computed again. Payers' records do not depend on entity risk,
 """
 
 import hashlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -102,18 +103,35 @@ class Verifier:
 
     def __call__(self, advance: Callable[[int], None], threads: int) -> tuple[Verification, pl.DataFrame]:
         """What became of every payment; and of those that differ the first, with what was decided live and now."""
+        stop = threading.Event()
+
+        def judged(partition: int) -> tuple[Partition, list[pl.DataFrame]]:
+            try:
+                return self._partition(partition, advance, stop)
+            except BaseException:
+                stop.set()
+                raise
+
         with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
-            found = list(pool.map(lambda partition: self._partition(partition, advance), self.source.partitions))
+            try:
+                found = list(pool.map(judged, self.source.partitions))
+            finally:
+                stop.set()  # of Ctrl-C: the pool waits for its threads
         differences = [frame for _, frames in found for frame in frames]
         told = pl.concat(differences, how="diagonal") if differences else pl.DataFrame()
         return Verification.of([part for part, _ in found]), told
 
-    def _partition(self, partition: int, advance: Callable[[int], None]) -> tuple[Partition, list[pl.DataFrame]]:
+    def _partition(
+        self, partition: int, advance: Callable[[int], None], stop: threading.Event
+    ) -> tuple[Partition, list[pl.DataFrame]]:
+        """What became of one partition, up to where it was told to stop."""
         decisions = ahead(lambda: self.decided(partition), DEPTH, f"decided-{partition}")
         matching, counts, differences = Matching(decisions), Counter[str](), list[pl.DataFrame]()
         hashes, not_given, models = (Digest(), Digest()), Counter[str](), list(self.seats)
         try:
             for live, replayed, why in self._judged(partition, matching, advance):
+                if stop.is_set():
+                    break
                 counts.update(dict(why.value_counts().iter_rows()))
                 compared = live["model"].is_in(models).fill_null(False)
                 for decided, digest in zip((live, replayed), hashes, strict=True):

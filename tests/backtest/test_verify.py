@@ -24,7 +24,7 @@ from backtest.decided import (
 )
 from backtest.differences import COMPARED, Digest, of_challengers, reasons
 from backtest.judges import seated
-from backtest.source import Offsets, Window
+from backtest.source import Offsets, SourceError, Window
 from backtest.topic import TopicSource
 from backtest.verify import MOST_DIFFERENCES, Verifier
 from models.bundle import Bundle
@@ -33,6 +33,7 @@ from models.engine import REDO
 from models.policy import ALLOW, BLOCK, Policy
 
 MODELS, POLICIES = ("aa",), ("p1",)
+EVERYTHING = Window()
 SHADOW = differences.OF_CHALLENGER + "bb"
 
 
@@ -156,6 +157,30 @@ def test_decisions_are_matched_by_offset_repeats_and_strangers_counted():
     assert set(DECIDED) <= set(frame(1).columns)
 
 
+def test_a_frame_of_many_records_may_repeat_itself():
+    matching = Matching(iter([frame(0, 1, 2, 3, 1, 2), frame(2, 3, 4)]))
+    assert matching.of(np.array([0, 1, 2])).select("offset", "decided").rows() == [(0, True), (1, True), (2, True)]
+    assert matching.of(np.array([3, 4])).select("offset", "decided").rows() == [(3, True), (4, True)]
+    assert matching.repeats == 4
+    assert matching.left() == matching.without_payment == 0
+
+
+def test_a_partition_that_fails_ends_the_others(world, scripted, tokeniser):
+    source = scripted(world.payments.head(3_000), count=2)
+    read = source.read
+
+    def failing_or_endless(partition, position, advance):
+        if partition == 1:
+            raise SourceError("gone")
+        while True:
+            yield from read(partition, position, advance)
+
+    source.read = failing_or_endless
+    seats = {seat.judge.sha256: seat for seat in seated(world.bundle, [], Policy())}
+    with pytest.raises(SourceError, match="gone"):
+        Verifier(source, lambda partition: iter(()), EVERYTHING, seats, tokeniser)(lambda count: None, 2)
+
+
 def verified(command, bank, out: Path, *options: object) -> tuple[int, dict, str]:
     """Exit code, verification and what was said."""
     common = ("--bootstrap-servers", bank.bootstrap_servers, "--topic-prefix", f"{bank.name}.")
@@ -276,7 +301,7 @@ def test_challengers_come_out_again_while_they_change_and_are_promoted(
     assert f"6,000: the challenger {told} is not given" in said
 
     seats = {seat.judge.sha256: seat for seat in seated(world.bundle, [candidate], Policy())}
-    source = TopicSource(bank.kafka, bank.topics.transactions, tokeniser, Window(), Offsets())
+    source = TopicSource(bank.kafka, bank.topics.transactions, tokeniser, EVERYTHING, Offsets())
     frames = decided_on_topic(bank.kafka, bank.topics.decisions, bank.topics.transactions)
 
     def altered(partition: int):
@@ -288,7 +313,7 @@ def test_challengers_come_out_again_while_they_change_and_are_promoted(
                 challenger_probabilities=pl.when(first).then(other).otherwise("challenger_probabilities")
             )
 
-    verification, different = Verifier(source, altered, Window(), seats, tokeniser)(lambda n: None, 2)
+    verification, different = Verifier(source, altered, EVERYTHING, seats, tokeniser)(lambda n: None, 2)
     assert verification.reasons == {differences.SAME: 5_999, differences.CHALLENGER: 1}
     assert verification.faults == 1
     assert verification.live_sha256 != verification.replayed_sha256
