@@ -61,8 +61,9 @@ def test_what_the_lake_does_not_have_is_told(tmp_path, tokeniser):
 def test_a_lake_comes_out_as_its_topic_and_verifies_what_was_decided(bank, world, candidate, command, tmp_path):
     bank.publish(world.payments.head(10_000))
     bank.publish_raw([(b"nobody", b"{}")])
-    bank.worker(failpoint="scoring/committed:4").wait_killed()
-    bank.worker(0, "--challenger", str(candidate))
+    repeating = ("--guarantee", "at_least_once")
+    bank.worker(0, *repeating, failpoint="scoring/produced:3").wait_killed()
+    bank.worker(0, *repeating, "--challenger", str(candidate))
     bank.finish()
     bank.stop()
     servers = ("--bootstrap-servers", bank.bootstrap_servers, "--topic-prefix", f"{bank.name}.")
@@ -93,4 +94,10 @@ def test_a_lake_comes_out_as_its_topic_and_verifies_what_was_decided(bank, world
     found = json.loads((tmp_path / "verified" / "verification.json").read_bytes())
     assert found["reasons"] == {SAME: 10_000}
     assert found["challengers_not_given"] == {}
+    assert sum(part["repeats"] for part in found["partitions"]) > 0
+
+    done = command("backtest", "--verify", *servers, *common, "--candidate", candidate, "--out", tmp_path / "live")
+    assert done.returncode == 0, done.stderr
+    live = json.loads((tmp_path / "live" / "verification.json").read_bytes())
+    assert {live["live_sha256"], live["replayed_sha256"]} == {found["live_sha256"], found["replayed_sha256"]}
     assert found["live_sha256"] == found["replayed_sha256"]
