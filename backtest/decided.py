@@ -1,7 +1,8 @@
 """What was decided live about a partition's payments, in the order of the payments' offsets."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from models.engine import RISK
 from models.policy import ENTITIES, LISTS
 from schemas.decision import decode_decisions
 from schemas.errors import DecodeError
+from schemas.lake import LAYOUTS
 from stream.scan import Scan
 from stream.settings import KafkaSettings
 
@@ -29,6 +31,8 @@ DECIDED: dict[str, pl.DataType] = {
     "model": pl.String(),  # sha256 of the bundle
     "policy_version": pl.String(),
     "catalogue_hash": pl.String(),
+    "challengers": LAYOUTS["decisions"].columns["challengers"],  # name and sha256 of those in shadow
+    "challenger_probabilities": pl.List(pl.Float32()),  # theirs, in the same order
 }
 """What a verification looks at. A payment that was decided again comes again."""
 
@@ -52,6 +56,8 @@ def decided_on_topic(kafka: KafkaSettings, topic: str, source: str) -> Frames:
                             model=pl.lit(meta.model.sha256),
                             policy_version=pl.lit(meta.policy_version),
                             catalogue_hash=pl.lit(meta.catalogue_hash),
+                            challengers=pl.lit(msgspec.to_builtins(meta.challengers), DECIDED["challengers"]),
+                            challenger_probabilities=challenger_probabilities(rows),
                         )
                     )
 
@@ -64,6 +70,30 @@ def conformed(rows: pl.DataFrame, names: Iterable[str] = tuple(DECIDED)) -> pl.D
         pl.col(name).cast(DECIDED[name]) if name in rows.columns else pl.lit(None, dtype=DECIDED[name]).alias(name)
         for name in names
     )
+
+
+def challenger_probabilities(rows: pl.DataFrame) -> pl.Expr:
+    """Of each decision a list: the columns challenger_0 … in their order."""
+    names = [name for k in range(rows.width) if (name := f"challenger_{k}") in rows.columns]
+    return pl.concat_list(names) if names else pl.lit(None, DECIDED["challenger_probabilities"])
+
+
+def in_shadow(decided: pl.DataFrame, sha256: str) -> pl.DataFrame:
+    """For each decision (n,) whether this model was a challenger, `there`, and the `probability` that it gave; where it
+    was so twice, its first."""
+    mine = (pl.element().struct.field("sha256") == sha256).arg_true()
+    place = pl.col("challengers").list.eval(mine).list.first()
+    return decided.select(
+        there=place.is_not_null(),
+        probability=pl.col("challenger_probabilities").list.get(place, null_on_oob=True),
+    )
+
+
+def challengers_but(decided: pl.DataFrame, given: Collection[str]) -> dict[str, int]:
+    """Of how many decisions other models than these (sha256) were challengers, by name and sha256."""
+    each = decided["challengers"].list.unique().explode().drop_nulls().struct.unnest()
+    others = each.filter(~pl.col("sha256").is_in(list(given))).group_by(pl.all()).len()
+    return {f"{name} {sha256}": count for name, sha256, count in others.iter_rows()}
 
 
 def risk_of(decided: pl.DataFrame) -> NDArray[np.void]:
@@ -101,7 +131,8 @@ class Matching:
         """Decisions (n,) about the payments at these offsets, nulls where there is none; their column `decided`
         tells."""
         while self._reached < offsets[-1] and (frame := next(self._frames, None)) is not None:
-            fresh = frame.filter(pl.col("offset") > self._reached)
+            furthest = pl.col("offset").cum_max().shift(fill_value=self._reached).clip(self._reached)
+            fresh = frame.filter(pl.col("offset") > furthest)  # a frame of a lake holds many records
             self.repeats += frame.height - fresh.height
             if fresh.height:
                 self._held = pl.concat([self._held, fresh])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from backtest.decided import Frames, conformed
+from backtest.decided import Frames, challenger_probabilities, conformed
 from backtest.slab import Slab
 from backtest.source import BEGINNING, Offsets, Position, SourceError, Window, slab_of
 from models.batch import from_frame
@@ -15,6 +15,8 @@ from schemas.lake import Take, gaps
 from stream.lake import Lake
 
 SLAB = 20_000
+END = 1 << 62
+"""After every offset."""
 COLUMNS = (*TRANSACTION_COLUMNS, "offset", "published")
 
 
@@ -35,7 +37,8 @@ class LakeSource:
             partition = take.block.partition
             every.setdefault(partition, []).append(take)
             asked = self.offsets.asked(partition)
-            if take.end > asked and about.within(self.window.read_from, self.window.end):
+            wanted = take.end > asked and take.first < self.offsets.end.get(partition, END)
+            if wanted and about.within(self.window.read_from, self.window.end):
                 takes.setdefault(partition, []).append(replace(take, first=max(take.first, asked)))
                 self.total += about.rows
         self._takes, self._every = takes, every
@@ -54,7 +57,7 @@ class LakeSource:
     def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
         """See `backtest.source.Source`."""
         first, time = (position.offset, position.time) if position else (0, BEGINNING)
-        stop = self.offsets.end.get(partition, 1 << 62)
+        stop = self.offsets.end.get(partition, END)
         for take in self._takes[partition]:
             rows = self.lake.rows(take, COLUMNS)
             fresh = rows.filter(pl.col("offset").is_between(first, stop, closed="left"))
@@ -87,6 +90,7 @@ def decided_in_lake(lake: Lake) -> Frames:
     def frames(partition: int) -> Iterator[pl.DataFrame]:
         for rows in lake.read("decisions", partition):
             mine = rows.filter(pl.col("partition") == partition)
-            yield conformed(mine.rename({"model_sha256": "model"}))
+            probabilities = challenger_probabilities(mine)
+            yield conformed(mine.rename({"model_sha256": "model"}).with_columns(challenger_probabilities=probabilities))
 
     return frames

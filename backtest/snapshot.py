@@ -52,14 +52,13 @@ class Snapshot:
         )
 
     def passage(self, tokeniser: Tokeniser, partitions: Collection[int] | None = None) -> Passage:
-        """A passage that knows this past, of the payers of some partitions or of all."""
+        """A passage that knows this past; or of it only the payers of some partitions, for `Passage.step_given`."""
         passage = Passage(tokeniser)
         chosen = [
             records for partition, records in self.payers.items() if partitions is None or partition in partitions
         ]
-        passage.know(
-            _joined(chosen, PAYER_CODEC, TOKEN_BYTES), _joined(self.entities.values(), ENTITY_CODEC, ENTITY_KEY_BYTES)
-        )
+        entities = self.entities.values() if partitions is None else ()
+        passage.know(_joined(chosen, PAYER_CODEC, TOKEN_BYTES), _joined(entities, ENTITY_CODEC, ENTITY_KEY_BYTES))
         return passage
 
 

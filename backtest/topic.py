@@ -56,7 +56,7 @@ class TopicSource:
 
     def whole(self, partition: int) -> bool:
         """See `backtest.source.Source`."""
-        return self.offsets.whole(partition, self._spans[partition].first)
+        return self.window.read_from is None and self.offsets.whole(partition, self._spans[partition].first)
 
     def read(self, partition: int, position: Position | None, advance: Callable[[int], None]) -> Iterator[Slab]:
         """See `backtest.source.Source`."""

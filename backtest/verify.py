@@ -5,8 +5,9 @@ everything else is computed again. Payers' records do not depend on entity risk,
 """
 
 import hashlib
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,8 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backtest.ahead import ahead
-from backtest.decided import Frames, Matching, conformed, hits_of, risk_of
-from backtest.differences import COMPARED, FAULTS, SAME, as_bytes, reasons
+from backtest.decided import Frames, Matching, challengers_but, conformed, hits_of, in_shadow, risk_of
+from backtest.differences import COMPARED, FAULTS, OF_CHALLENGER, SAME, Digest, of_challengers, reasons
 from backtest.judges import Seat
 from backtest.snapshot import Snapshot
 from backtest.source import Source, Window, event_times
@@ -42,8 +43,11 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True):
     """Decisions about payments that had been decided before."""
     without_payment: int
     """Decisions about payments that are not in the window, or not on the topic any more."""
+    challengers_not_given: dict[str, int]
+    """By name and sha256, of how many payments their probabilities were not compared."""
     live_sha256: str
-    """Over what was decided about the payments whose model is given: features hash, status, scores, decision."""
+    """Over what was decided about the payments whose model is given: features hash, status, scores, decision, and
+    probabilities of the challengers that are given."""
     replayed_sha256: str
 
 
@@ -56,6 +60,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     faults: int
     """Payments that came out differently, and nothing known says why."""
     reasons: dict[str, int]
+    challengers_not_given: dict[str, int]
     live_sha256: str
     """Over the partitions' hashes."""
     replayed_sha256: str
@@ -63,9 +68,10 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, partitions: Sequence[Partition]) -> "Verification":
         """Their sum."""
-        counts: Counter[str] = Counter()
+        counts, not_given = Counter[str](), Counter[str]()
         for each in partitions:
             counts.update(each.reasons)
+            not_given.update(each.challengers_not_given)
         hashes = [
             hashlib.sha256("".join(getattr(each, name) for each in partitions).encode()).hexdigest()
             for name in ("live_sha256", "replayed_sha256")
@@ -76,6 +82,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
             same=counts[SAME],
             faults=sum(counts[name] for name in FAULTS),
             reasons=dict(counts.most_common()),
+            challengers_not_given=dict(sorted(not_given.items())),
             live_sha256=hashes[0],
             replayed_sha256=hashes[1],
         )
@@ -88,31 +95,50 @@ class Verifier:
     source: Source
     decided: Frames
     window: Window
-    seats: Sequence[Seat]
+    seats: Mapping[str, Seat]
+    """The models that are given, by sha256."""
     tokeniser: Tokeniser
     past: Snapshot | None = None
     """What is known before the first payment."""
 
     def __call__(self, advance: Callable[[int], None], threads: int) -> tuple[Verification, pl.DataFrame]:
         """What became of every payment; and of those that differ the first, with what was decided live and now."""
-        with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
-            found = list(pool.map(lambda partition: self._partition(partition, advance), self.source.partitions))
-        differences = [frame for _, frames in found for frame in frames]
-        return Verification.of([part for part, _ in found]), pl.concat(differences) if differences else pl.DataFrame()
+        stop = threading.Event()
 
-    def _partition(self, partition: int, advance: Callable[[int], None]) -> tuple[Partition, list[pl.DataFrame]]:
+        def judged(partition: int) -> tuple[Partition, list[pl.DataFrame]]:
+            try:
+                return self._partition(partition, advance, stop)
+            except BaseException:
+                stop.set()
+                raise
+
+        with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
+            try:
+                found = list(pool.map(judged, self.source.partitions))
+            finally:
+                stop.set()  # of Ctrl-C: the pool waits for its threads
+        differences = [frame for _, frames in found for frame in frames]
+        told = pl.concat(differences, how="diagonal") if differences else pl.DataFrame()
+        return Verification.of([part for part, _ in found]), told
+
+    def _partition(
+        self, partition: int, advance: Callable[[int], None], stop: threading.Event
+    ) -> tuple[Partition, list[pl.DataFrame]]:
+        """What became of one partition, up to where it was told to stop."""
         decisions = ahead(lambda: self.decided(partition), DEPTH, f"decided-{partition}")
         matching, counts, differences = Matching(decisions), Counter[str](), list[pl.DataFrame]()
-        hashes = hashlib.sha256(), hashlib.sha256()
-        models = [seat.judge.sha256 for seat in self.seats]
+        hashes, not_given, models = (Digest(), Digest()), Counter[str](), list(self.seats)
         try:
             for live, replayed, why in self._judged(partition, matching, advance):
+                if stop.is_set():
+                    break
                 counts.update(dict(why.value_counts().iter_rows()))
                 compared = live["model"].is_in(models).fill_null(False)
                 for decided, digest in zip((live, replayed), hashes, strict=True):
-                    digest.update(as_bytes(decided.filter(compared)))
-                if sum(map(len, differences)) < MOST_DIFFERENCES:
-                    differences.append(_side_by_side(partition, live, replayed, why).head(MOST_DIFFERENCES))
+                    digest.update(decided.filter(compared))
+                not_given.update(challengers_but(live, models))
+                if room := MOST_DIFFERENCES - sum(map(len, differences)):
+                    differences.append(_side_by_side(partition, live, replayed, why).head(room))
             without = matching.without_payment + matching.left()
         finally:
             decisions.close()
@@ -122,6 +148,7 @@ class Verifier:
             reasons=dict(counts.most_common()),
             repeats=matching.repeats,
             without_payment=without,
+            challengers_not_given=dict(sorted(not_given.items())),
             live_sha256=hashes[0].hexdigest(),
             replayed_sha256=hashes[1].hexdigest(),
         )
@@ -132,15 +159,14 @@ class Verifier:
     ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, pl.Series]]:
         """Payments of the window as they were decided live and as they are now, and why they differ."""
         passage = self.past.passage(self.tokeniser, (partition,)) if self.past else Passage(self.tokeniser)
-        models = [seat.judge.sha256 for seat in self.seats]
-        policies = [seat.decider.version for seat in self.seats]
+        policies = {seat.decider.version for seat in self.seats.values()}
         whole = self.source.whole(partition)
         for slab in self.source.read(partition, None, advance):
             if len(slab):
                 live = matching.of(slab.offsets)
                 features, status = passage.step_given(slab.batch, risk_of(live))
-                replayed = self._decided_now(live, features, status)
-                why = reasons(live, replayed, models, policies, whole=whole)
+                live, replayed = self._in_shadow(live, self._decided_now(live, features, status), features)
+                why = reasons(live, replayed, self.seats, policies, whole=whole)
                 inside = pl.Series(event_times(slab.batch.rows) >= (self.window.start or 0))
                 yield live.filter(inside), replayed.filter(inside), why.filter(inside)
 
@@ -148,9 +174,8 @@ class Verifier:
         """`COMPARED` of payments (n,), each judged by the model that judged it live; nulls where it is not given."""
         hashes, hits, sha256 = fingerprints(features), hits_of(live), live["model"]
         parts = []
-        for seat in (*self.seats, None):
-            given = [each.judge.sha256 for each in self.seats]
-            mine = sha256 == seat.judge.sha256 if seat else ~sha256.is_in(given).fill_null(False)
+        for model, seat in (*self.seats.items(), (None, None)):
+            mine = sha256 == model if model else ~sha256.is_in(list(self.seats)).fill_null(False)
             rows = np.flatnonzero(mine.fill_null(False).to_numpy())
             if not rows.size:
                 continue
@@ -160,9 +185,24 @@ class Verifier:
             parts.append(frame)
         return conformed(pl.concat(parts, how="diagonal").sort("row"), COMPARED)
 
+    def _in_shadow(
+        self, live: pl.DataFrame, replayed: pl.DataFrame, features: Matrix
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Both with the probabilities of each model that is given and was a challenger of some of the payments (n,)."""
+        for model, seat in self.seats.items():
+            shadow, name = in_shadow(live, model), OF_CHALLENGER + seat.judge.name
+            rows = shadow["there"].arg_true()
+            if len(rows):
+                now = pl.repeat(None, live.height, dtype=pl.Float32(), eager=True)
+                now = now.scatter(rows, seat.scorer.score(features[rows.to_numpy()]).probability)
+                live = live.with_columns(shadow["probability"].alias(name))
+                replayed = replayed.with_columns(now.alias(name))
+        return live, replayed
+
 
 def _side_by_side(partition: int, live: pl.DataFrame, replayed: pl.DataFrame, why: pl.Series) -> pl.DataFrame:
     """Payments that differ: where they stand, why, and what was decided live and now."""
     now = replayed.select(pl.all().name.suffix("_now"))
-    frame = live.select("transaction_id", "offset", "model", "policy_version", *COMPARED).hstack(now.get_columns())
+    compared = (*COMPARED, *of_challengers(live))
+    frame = live.select("transaction_id", "offset", "model", "policy_version", *compared).hstack(now.get_columns())
     return frame.with_columns(pl.lit(partition).alias("partition"), why.alias("reason")).filter(why != SAME)

@@ -46,7 +46,8 @@ def what_if(result: Result, changes: Changes, directory: Path, *, command: str, 
     lists and rules alone exceed, and where the directory holds a backtest already.
     """
     began = time.monotonic()
-    if (directory / RUN).exists():
+    features = directory / FEATURES
+    if (directory / RUN).exists() or (features.exists() and not features.is_symlink()):
         raise ResultError(f"{directory} holds a backtest already", hint="choose another --out")
     if unknown := changes.alert_scores.keys() - {judge.name for judge in result.judges}:
         raise ResultError(
@@ -165,7 +166,8 @@ def _write(result: Result, again: Again, directory: Path) -> None:
     if again.lists.entries:
         again.lists.write(directory / LISTS)
     link = directory / FEATURES
-    if result.has_features and not link.exists():
+    link.unlink(missing_ok=True)  # that of a what-if that did not end
+    if result.has_features:
         link.symlink_to((result.directory / FEATURES).resolve())
 
 

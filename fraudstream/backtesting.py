@@ -19,7 +19,7 @@ from rich.console import Console
 
 from backtest.checkpoint import FILE, Checkpoint
 from backtest.decided import Frames
-from backtest.differences import SAME, WHAT_TO_DO
+from backtest.differences import MODEL, SAME, WHAT_TO_DO
 from backtest.judges import Seat, seated
 from backtest.listed import Lists
 from backtest.result import FEATURES, LISTS, METRICS, REPORT, RUN, SCORES, Result
@@ -126,7 +126,7 @@ def tidy(out: Path) -> None:
 
 def verify(asked: Asked, source: Source, decided: Frames, tokeniser: Tokeniser) -> Verification:
     """Judge again what was decided live; leaves verification.json, and differences.parquet where there are any."""
-    seats = seated(asked.model, asked.candidates, asked.policy)
+    seats = {seat.judge.sha256: seat for seat in seated(asked.model, asked.candidates, asked.policy)}
     asked.out.mkdir(parents=True, exist_ok=True)
     with progress("verifying", source.total) as advance:
         verifier = Verifier(source, decided, asked.window, seats, tokeniser, asked.past)
@@ -147,6 +147,8 @@ def findings(verification: Verification) -> Iterator[str]:
     for reason, count in verification.reasons.items():
         if reason != SAME:
             yield f"{count:,}: {reason}; {WHAT_TO_DO.get(reason, 'a fault: see ' + DIFFERENCES)}"
+    for model, count in verification.challengers_not_given.items():
+        yield f"{count:,}: the challenger {model} is not given and was not compared; {WHAT_TO_DO[MODEL]}"
     if repeats := sum(part.repeats for part in verification.partitions):
         yield f"{repeats:,} decisions are repeats, as at_least_once leaves them"
     if without := sum(part.without_payment for part in verification.partitions):

@@ -90,9 +90,14 @@ def _scores(given: list[str], names: list[str]) -> dict[str, int]:
 
 
 def _tokeniser(given: Path | None, former: "Result") -> "Tokeniser":
-    """That of the key given, or of the one that the backtest kept."""
+    """That of the key given, or of the one that the backtest kept, which is the first of a row of what-ifs."""
+    from backtest.result import Result
     from fraudstream.backtesting import OWN_KEY
     from fraudstream.token_key import load_tokeniser
 
-    own = Path(former.run.parent or former.directory) / OWN_KEY
-    return load_tokeniser(given if given is not None or not own.exists() else own)
+    if given is not None:
+        return load_tokeniser(given)
+    while former.run.parent is not None:
+        former = Result.open(Path(former.run.parent))
+    own = former.directory / OWN_KEY
+    return load_tokeniser(own if own.exists() else None)

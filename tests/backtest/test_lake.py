@@ -39,6 +39,7 @@ def test_window_and_offsets_bound_it(tmp_path, tokeniser):
     assert ids(LakeSource(lake, tokeniser, window, Offsets()))[0] == [f"t0-{k}" for k in range(140, 300)]
     bounded = LakeSource(lake, tokeniser, Window(), Offsets({0: 70}, {0: 80}))
     assert ids(bounded)[0] == [f"t0-{k}" for k in range(70, 80)]
+    assert bounded.total == 50  # of the one block that holds them
     assert not bounded.whole(0)
     assert LakeSource(lake, tokeniser, Window(), Offsets(known={0: 70})).whole(0)
 
@@ -60,8 +61,9 @@ def test_what_the_lake_does_not_have_is_told(tmp_path, tokeniser):
 def test_a_lake_comes_out_as_its_topic_and_verifies_what_was_decided(bank, world, candidate, command, tmp_path):
     bank.publish(world.payments.head(10_000))
     bank.publish_raw([(b"nobody", b"{}")])
-    bank.worker(failpoint="scoring/committed:4").wait_killed()
-    bank.worker()
+    repeating = ("--guarantee", "at_least_once")
+    bank.worker(0, *repeating, failpoint="scoring/produced:3").wait_killed()
+    bank.worker(0, *repeating, "--challenger", str(candidate))
     bank.finish()
     bank.stop()
     servers = ("--bootstrap-servers", bank.bootstrap_servers, "--topic-prefix", f"{bank.name}.")
@@ -78,8 +80,24 @@ def test_a_lake_comes_out_as_its_topic_and_verifies_what_was_decided(bank, world
         assert done.returncode == 0, done.stderr
     assert pl.read_parquet(tmp_path / "lake" / SCORES).equals(pl.read_parquet(tmp_path / "topic" / SCORES))
 
-    done = command("backtest", "--verify", "--data", lake, *common, "--out", tmp_path / "verified")
+    verify = ("backtest", "--verify", "--data", lake, *common, "--out", tmp_path / "verified")
+    done = command(*verify)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "verified" / "verification.json").read_bytes())
     assert found["reasons"] == {SAME: 10_000}
+    (in_shadow,) = found["challengers_not_given"].values()
+    assert 0 < in_shadow < 10_000
+    assert found["live_sha256"] == found["replayed_sha256"]
+
+    done = command(*verify, "--candidate", candidate)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "verified" / "verification.json").read_bytes())
+    assert found["reasons"] == {SAME: 10_000}
+    assert found["challengers_not_given"] == {}
+    assert sum(part["repeats"] for part in found["partitions"]) > 0
+
+    done = command("backtest", "--verify", *servers, *common, "--candidate", candidate, "--out", tmp_path / "live")
+    assert done.returncode == 0, done.stderr
+    live = json.loads((tmp_path / "live" / "verification.json").read_bytes())
+    assert {live["live_sha256"], live["replayed_sha256"]} == {found["live_sha256"], found["replayed_sha256"]}
     assert found["live_sha256"] == found["replayed_sha256"]

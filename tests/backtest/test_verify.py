@@ -2,21 +2,39 @@
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backtest import differences
-from backtest.decided import DECIDED, Matching, conformed, hits_of
-from backtest.differences import COMPARED, reasons
-from backtest.verify import MOST_DIFFERENCES
+from backtest.decided import (
+    DECIDED,
+    Matching,
+    challenger_probabilities,
+    challengers_but,
+    conformed,
+    decided_on_topic,
+    hits_of,
+    in_shadow,
+)
+from backtest.differences import COMPARED, Digest, of_challengers, reasons
+from backtest.judges import seated
+from backtest.source import Offsets, SourceError, Window
+from backtest.topic import TopicSource
+from backtest.verify import MOST_DIFFERENCES, Verifier
+from models.bundle import Bundle
 from models.catalogue import CATALOGUE_HASH
 from models.engine import REDO
-from models.policy import ALLOW, BLOCK
+from models.policy import ALLOW, BLOCK, Policy
 
 MODELS, POLICIES = ("aa",), ("p1",)
+EVERYTHING = Window()
+SHADOW = differences.OF_CHALLENGER + "bb"
 
 
 def decided(**changed: object) -> pl.DataFrame:
@@ -26,7 +44,10 @@ def decided(**changed: object) -> pl.DataFrame:
         "flagged": True, "decided_by": "model", "rule": None, "status": 0, "model": "aa", "policy_version": "p1",
         "catalogue_hash": CATALOGUE_HASH, **changed,
     }  # fmt: skip
-    return conformed(pl.DataFrame([row])).with_columns(decided=pl.lit(changed.get("decided", True)))
+    about = {"decided": pl.lit(row.pop("decided", True))}
+    if SHADOW in row:
+        about[SHADOW] = pl.lit(row.pop(SHADOW), pl.Float32())
+    return conformed(pl.DataFrame([row])).with_columns(**about)
 
 
 @pytest.mark.parametrize(
@@ -46,19 +67,74 @@ def decided(**changed: object) -> pl.DataFrame:
         ({"rule": "mule_registry", "decided_by": "rule"}, {}, True, differences.DECISION),
         ({"flagged": False, "policy_version": "p2"}, {}, True, differences.POLICY),
         ({"policy_version": "p2"}, {}, True, differences.SAME),
+        ({SHADOW: 0.5}, {SHADOW: 0.5}, True, differences.SAME),
+        ({SHADOW: 0.5}, {SHADOW: 0.50000006}, True, differences.CHALLENGER),
+        ({SHADOW: None}, {SHADOW: 0.5}, True, differences.CHALLENGER),
+        ({SHADOW: 0.5, "score": 1}, {SHADOW: 0.6}, True, differences.SCORE),
+        ({SHADOW: 0.5, "features_hash": 1}, {SHADOW: 0.6}, False, differences.PAST),
+        ({SHADOW: 0.5, "flagged": False, "policy_version": "p2"}, {SHADOW: 0.6}, True, differences.CHALLENGER),
+        ({SHADOW: 0.5, "model": "bb"}, {SHADOW: 0.6, "score": None}, True, differences.CHALLENGER),
+        ({SHADOW: 0.5, "model": "bb"}, {SHADOW: 0.5, "score": None}, True, differences.MODEL),
     ],
 )
 def test_the_first_reason_that_applies_is_given(live, now, whole, reason):
-    found = reasons(decided(**live), decided(**now).select(COMPARED), MODELS, POLICIES, whole=whole)
+    replayed = decided(**now)
+    found = reasons(
+        decided(**live), replayed.select(*COMPARED, *of_challengers(replayed)), MODELS, POLICIES, whole=whole
+    )
     assert found.to_list() == [reason]
     assert reason in (differences.SAME, *differences.FAULTS, *differences.WHAT_TO_DO)
 
 
-def test_equal_decisions_are_equal_bytes_and_others_are_not():
-    one = differences.as_bytes(decided())
-    assert differences.as_bytes(decided(offset=8)) == one
-    for name, other in {"features_hash": 12, "probability": 0.25, "score": 1, "flagged": False, "rule": "x"}.items():
-        assert differences.as_bytes(decided(**{name: other})) != one
+def digest(*pieces: pl.DataFrame) -> str:
+    found = Digest()
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
+
+
+def test_equal_decisions_have_equal_digests_and_others_have_not():
+    one = digest(decided())
+    assert digest(decided(offset=8)) == one
+    others = {
+        "features_hash": 12, "status": 1, "probability": 0.25, "score": 1, "second_score": 0, "flagged": False,
+        "decided_by": "rule", "rule": "x", SHADOW: 0.5,
+    }  # fmt: skip
+    for name, other in others.items():
+        assert digest(decided(**{name: other})) != one
+    assert digest(decided(**{SHADOW: 0.5})) != digest(decided(**{SHADOW: 0.25}))
+
+
+@given(st.lists(st.integers(0, 20), max_size=4))
+def test_a_digest_does_not_depend_on_the_pieces_that_decisions_come_in(cuts):
+    rows = pl.concat([decided(features_hash=k, score=k, rule="xy"[: k % 3] or None) for k in range(20)])
+    ends = [0, *sorted(cuts), 20]
+    assert digest(*(rows[begin:end] for begin, end in pairwise(ends))) == digest(rows)
+
+
+@given(st.lists(st.lists(st.sampled_from("abcd"), max_size=4), min_size=1, max_size=12))
+def test_what_a_challenger_said_is_found_wherever_it_stood(shadows):
+    """A record for each list of challengers, which come and go and change places."""
+    frames = []
+    for record, names in enumerate(shadows):
+        rows = frame(2 * record, 2 * record + 1).drop("challengers", "challenger_probabilities")
+        columns = {f"challenger_{k}": np.array([record, record + 0.5], np.float32) + 100 * k for k in range(len(names))}
+        rows = rows.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+        told = pl.lit([{"name": f"model {name}", "sha256": name} for name in names], DECIDED["challengers"])
+        probabilities = challenger_probabilities(rows)
+        frames.append(conformed(rows.with_columns(challengers=told, challenger_probabilities=probabilities)))
+    decisions = pl.concat(frames)
+    for name in "abcd":
+        found = in_shadow(decisions, name)
+        assert found["there"].to_list() == [name in names for names in shadows for _ in range(2)]
+        expected = [
+            record + 0.5 * second + 100 * names.index(name) if name in names else None
+            for record, names in enumerate(shadows)
+            for second in range(2)
+        ]
+        assert found["probability"].to_list() == expected
+    absent = {f"model {name} {name}": 2 * sum(name in names for names in shadows) for name in "cd"}
+    assert challengers_but(decisions, "ab") == {name: count for name, count in absent.items() if count}
 
 
 def test_a_list_that_had_the_last_word_had_the_payment_on_it():
@@ -79,6 +155,30 @@ def test_decisions_are_matched_by_offset_repeats_and_strangers_counted():
     assert matching.without_payment == 2  # of offsets 2 and 6
     assert matching.left() == 1
     assert set(DECIDED) <= set(frame(1).columns)
+
+
+def test_a_frame_of_many_records_may_repeat_itself():
+    matching = Matching(iter([frame(0, 1, 2, 3, 1, 2), frame(2, 3, 4)]))
+    assert matching.of(np.array([0, 1, 2])).select("offset", "decided").rows() == [(0, True), (1, True), (2, True)]
+    assert matching.of(np.array([3, 4])).select("offset", "decided").rows() == [(3, True), (4, True)]
+    assert matching.repeats == 4
+    assert matching.left() == matching.without_payment == 0
+
+
+def test_a_partition_that_fails_ends_the_others(world, scripted, tokeniser):
+    source = scripted(world.payments.head(3_000), count=2)
+    read = source.read
+
+    def failing_or_endless(partition, position, advance):
+        if partition == 1:
+            raise SourceError("gone")
+        while True:
+            yield from read(partition, position, advance)
+
+    source.read = failing_or_endless
+    seats = {seat.judge.sha256: seat for seat in seated(world.bundle, [], Policy())}
+    with pytest.raises(SourceError, match="gone"):
+        Verifier(source, lambda partition: iter(()), EVERYTHING, seats, tokeniser)(lambda count: None, 2)
 
 
 def verified(command, bank, out: Path, *options: object) -> tuple[int, dict, str]:
@@ -104,7 +204,7 @@ def test_a_live_run_with_deaths_comes_out_again_bit_for_bit(bank, world, command
     bank.finish()
     bank.stop()
     assert worker.process.returncode == 0
-    code, found, said = verified(command, bank, tmp_path / "out")
+    code, found, said = verified(command, bank, tmp_path / "out", "--candidate", world.bundle)  # once more
     assert code == 0, said
     assert found["payments"] == found["same"] == 14_000
     assert found["live_sha256"] == found["replayed_sha256"]
@@ -170,3 +270,53 @@ def test_a_copy_of_the_state_is_the_past_of_what_followed(bank, world, command, 
     assert found["reasons"] == {differences.SAME: 3_000}
     assert found["live_sha256"] == found["replayed_sha256"]
     assert "removed by retention" not in said
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+def test_challengers_come_out_again_while_they_change_and_are_promoted(
+    bank, world, candidate, command, tokeniser, tmp_path
+):
+    bank.publish(world.payments.head(3_000))
+    bank.worker(0, "--challenger", str(candidate))
+    bank.finish()
+    bank.stop()
+    bank.publish(world.payments[3_000:6_000])
+    shadows = ("--challenger", str(world.bundle), "--challenger", str(candidate))
+    bank.worker(0, "--model", str(candidate), *shadows)
+    bank.finish()
+    bank.stop()
+    promoted = Bundle.load(candidate)
+    told = f"{promoted.manifest.name} {promoted.sha256}"
+
+    code, found, said = verified(command, bank, tmp_path / "both", "--candidate", candidate)
+    assert code == 0, said
+    assert found["reasons"] == {differences.SAME: 6_000}
+    assert found["challengers_not_given"] == {}
+    assert found["live_sha256"] == found["replayed_sha256"]
+    code, found, said = verified(command, bank, tmp_path / "one")
+    assert code == 0, said
+    assert found["reasons"] == {differences.SAME: 3_000, differences.MODEL: 3_000}
+    assert found["challengers_not_given"] == {told: 6_000}
+    assert f"6,000: the challenger {told} is not given" in said
+
+    seats = {seat.judge.sha256: seat for seat in seated(world.bundle, [candidate], Policy())}
+    source = TopicSource(bank.kafka, bank.topics.transactions, tokeniser, EVERYTHING, Offsets())
+    frames = decided_on_topic(bank.kafka, bank.topics.decisions, bank.topics.transactions)
+
+    def altered(partition: int):
+        """With another probability of the challenger of one payment."""
+        for rows in frames(partition):
+            first = (pl.col("offset") == 0) & (partition == 0)
+            other = pl.col("challenger_probabilities").list.eval((pl.element() + 1e-7).cast(pl.Float32))
+            yield rows.with_columns(
+                challenger_probabilities=pl.when(first).then(other).otherwise("challenger_probabilities")
+            )
+
+    verification, different = Verifier(source, altered, EVERYTHING, seats, tokeniser)(lambda n: None, 2)
+    assert verification.reasons == {differences.SAME: 5_999, differences.CHALLENGER: 1}
+    assert verification.faults == 1
+    assert verification.live_sha256 != verification.replayed_sha256
+    name = differences.OF_CHALLENGER + seats[promoted.sha256].judge.name
+    assert different.height == 1
+    assert different[name][0] != different[f"{name}_now"][0]

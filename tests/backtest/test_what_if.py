@@ -162,6 +162,16 @@ def test_a_directory_that_holds_a_backtest_is_left_alone(replayed, decide):
         what_if(replayed, Changes(), replayed.directory, command="", created_at=1)
 
 
+def test_what_an_interrupted_backtest_left_is_left_alone_and_what_a_what_if_left_is_not(replayed, decide, tmp_path):
+    (tmp_path / "interrupted" / FEATURES).mkdir(parents=True)
+    with pytest.raises(ResultError, match="holds a backtest already"):
+        decide(Changes(), name="interrupted")
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / FEATURES).symlink_to(tmp_path / "interrupted" / FEATURES)
+    again = decide(Changes(), name="stopped")
+    assert again.features().collect().equals(replayed.features().collect())
+
+
 def test_another_model_in_the_bundles_place_is_refused(replayed, decide):
     judges = tuple(msgspec.structs.replace(judge, sha256="0" * 64) for judge in replayed.judges)
     with pytest.raises(ResultError, match="another model"):

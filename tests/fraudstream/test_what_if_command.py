@@ -2,12 +2,14 @@
 
 import json
 import shlex
+import shutil
 
 import msgspec
 import pytest
 
 from backtest.compare.comparison import Comparison
 from backtest.result import Result
+from fraudstream.backtesting import OWN_KEY
 from kit.backtested import TOKENISER, simulated
 
 
@@ -54,6 +56,12 @@ def test_listed_identifiers_are_looked_up_by_their_tokens(run_cli, replayed, tmp
     assert done.code == 0, done.err
     row = Result.open(tmp_path / "again").scores().filter(transaction_id=honest).collect()
     assert (row["flagged"][0], row["rule"][0]) == (True, "block:payee")
+    shutil.copytree(replayed.directory, tmp_path / "own")
+    shutil.copy(key, tmp_path / "own" / OWN_KEY)
+    for before, name in (("own", "first"), ("first", "second"), ("second", "third")):
+        done = run_cli("what-if", str(tmp_path / before), "--out", str(tmp_path / name), "--lists", str(lists))
+        assert done.code == 0, done.err
+    assert Result.open(tmp_path / "third").scores().filter(transaction_id=honest).collect().equals(row)
     without = run_cli("what-if", str(replayed.directory), "--out", str(tmp_path / "more"), "--lists", str(lists))
     assert (without.code, "no token key" in without.err) == (1, True)
 
