@@ -110,7 +110,7 @@ def backtest(
     if window.start is None and window.warm_up_ms is not None:
         raise UserError("--warm-up is the time before --from, which is not given", hint="give --from")
     delay = duration_ms(label_delay) if label_delay else None
-    tokeniser = tokeniser_of(settings.token_key_file if token_key_file or data is None else None, out)
+    tokeniser = tokeniser_of(settings.token_key_file, out)
     past = Snapshot.read(state) if state else None
     offsets = Offsets(_offsets(from_offsets), _offsets(to_offsets), past.offsets if past else {})
     source = _source(data, topic, window, offsets, settings, tokeniser)

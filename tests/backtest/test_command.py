@@ -151,3 +151,14 @@ def test_overwriting_a_what_if_leaves_the_features_of_its_backtest(world, candid
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "stricter" / "features").is_symlink()
     assert sorted(path.name for path in (whole / "features").iterdir()) == kept
+
+
+def test_the_key_of_the_settings_file_is_the_backtests_key(world, candidate, command, tmp_path):
+    settings = tmp_path / "fraudstream.toml"
+    settings.write_text(f'token_key_file = "{tmp_path / "missing.key"}"\n')
+    models = ("--model", world.bundle, "--candidate", candidate)
+    out = tmp_path / "out"
+    refused = command("backtest", *models, "--data", world.history, "--config", settings, "--out", out)
+    assert refused.returncode == 1
+    assert "missing.key" in refused.stderr
+    assert not out.exists()
