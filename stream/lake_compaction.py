@@ -5,7 +5,8 @@
 3. Delete blocks that give no reader a row: leftovers of crashes, of earlier compactions too.
 
 It may die anywhere: until 2 the neighbours count or the block that covers them, by the reader's rule, with the same
-rows. Several may run at once, and beside the archiver.
+rows. Several may run at once, and beside the archiver: what is deleted is held by blocks that come before it in the
+rule's order, also by the block that it became, so that no two can delete what is only in each other's.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,9 +53,9 @@ def compact(
     for takes in partitions.values():
         for run in runs(takes, about, target_rows, newest_too=newest_too):
             whole = merged_block(run)
-            rows = pl.concat([lake.rows(take) for take in run], how="diagonal")
+            rows = pl.concat([lake.rows(take) for take in _from_its_first(run)], how="diagonal")
             lake.write(whole, rows, lake.about(run[-1].block).source)  # 1
-            neighbours = {take.block for take in run} - {whole}  # it may have been there, in part behind another
+            neighbours = {take.block for take in run}
             lake.delete(neighbours)  # 2
             kept = kept - neighbours | {whole}
             rewritten += len(rows)
@@ -88,6 +89,11 @@ def runs(
 
 
 def merged_block(run: Sequence[Take]) -> Block:
-    """The block that neighbours become."""
-    last = run[-1].block
-    return Block(last.topic, last.hour, last.partition, run[0].first, last.end)
+    """The block that neighbours become: from where the first file begins, so that it comes before all of them."""
+    first, last = run[0].block, run[-1].block
+    return Block(last.topic, last.hour, last.partition, first.first, last.end)
+
+
+def _from_its_first(run: Sequence[Take]) -> list[Take]:
+    """A run with the rows of its first file that another one gives already."""
+    return [Take(run[0].block, run[0].block.first), *run[1:]]

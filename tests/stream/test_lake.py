@@ -96,6 +96,22 @@ def test_compaction_that_dies_at_any_step_changes_nothing_for_a_reader(lake):
         assert [(b.first, b.end) for b in here.blocks("transactions")] == [(0, 50), (60, 70)]
 
 
+def test_two_compactions_at_once_do_not_each_delete_what_the_other_counts_on(lake):
+    """The second one looks while the first has written its block, and deleted nothing yet."""
+    for first, end in ((0, 65), (60, 80), (62, 100), (130, 140)):
+        write_range(lake, first, end)
+    delete = lake.files.delete
+    other = Lake(lake.url)
+
+    def meanwhile(names):
+        compact(other, "transactions", target_rows=1)  # leftovers only
+        delete(names)
+
+    lake.files.delete = meanwhile
+    compact(lake, "transactions")
+    assert offsets_read(other) == [*range(100), *range(130, 140)]
+
+
 def test_a_block_that_is_compacted_away_while_it_is_read_is_read_from_the_other(lake):
     for first in (0, 10, 20):
         write_range(lake, first, first + 10)
