@@ -9,7 +9,7 @@
 found all the same: which times a block holds is noted in its footer, and its directory is only a hint for people.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,8 +62,21 @@ class Lake:
         return {block: size for block, size in found.items() if block is not None}
 
     def takes(self, topic: LakeTopic, from_offset: int = 0) -> dict[int, list[Take]]:
-        """By partition, what to take of which block, in order of offsets."""
-        return cover(self.blocks(topic), from_offset)
+        """By partition, what to take of which block, in order of offsets.
+
+        A listing takes its time, and may lack a block that a compaction wrote meanwhile and the ones it deleted
+        besides. So offsets are missing when two listings in a row say so.
+        """
+        found = cover(self.blocks(topic), from_offset)
+        missing = _missing(found)
+        for _ in range(LISTINGS - 1):
+            if not missing:
+                break
+            before, found = missing, cover(self.blocks(topic), from_offset)
+            missing = _missing(found)
+            if missing == before:
+                break
+        return found
 
     def takes_with_about(self, topic: LakeTopic) -> list[tuple[Take, About]]:
         """What to take of every block of a topic, and what its footer tells."""
@@ -175,6 +188,11 @@ class Lake:
     def delete(self, blocks: Iterable[Block]) -> None:
         """Take blocks away; what is gone already does no harm."""
         self.files.delete(sorted(block.path for block in blocks))
+
+
+def _missing(takes: Mapping[int, Sequence[Take]]) -> set[tuple[int, int, int]]:
+    """Partition and range of the offsets that lie between blocks and that none holds."""
+    return {(partition, *gap) for partition, each in takes.items() for gap in gaps(each)}
 
 
 def _selected(rows: pl.LazyFrame, layout: Layout, columns: Sequence[str] | None) -> pl.LazyFrame:

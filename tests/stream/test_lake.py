@@ -189,12 +189,51 @@ def test_a_store_without_the_bucket_is_told(store):
         write_range(Lake("s3://nowhere/lake"), 0, 1)
 
 
+def test_an_url_with_a_password_is_refused_and_the_password_not_told():
+    with pytest.raises(Stop, match="holds a password") as refused:
+        Lake("sftp://asha:secret@host/lake")
+    assert "secret" not in f"{refused.value} {refused.value.hint}"
+
+
+def test_a_listing_that_a_compaction_overtook_is_made_again(lake):
+    """It shows the first half as it was before, the other as it is after: the merged block is in neither."""
+    for first in range(0, 60, 10):
+        write_range(lake, first, first + 10)
+    write_range(lake, 60, 70)
+    sizes = lake.files.sizes
+    before = sizes("transactions")
+    compact(Lake(lake.url), "transactions")
+    torn = [dict([*before.items()][:3]) | dict([*sizes("transactions").items()][1:])]
+    lake.files.sizes = lambda folder: torn.pop() if torn else sizes(folder)
+    assert offsets_read(lake) == list(range(70))
+    assert not torn
+
+
+def test_offsets_that_are_missing_stay_missing(lake):
+    write_range(lake, 0, 10)
+    write_range(lake, 20, 30)
+    assert offsets_read(lake) == [*range(10), *range(20, 30)]
+
+
+def test_an_hour_that_cannot_be_read_is_told(tmp_path):
+    lake = Lake(str(tmp_path))
+    write_range(lake, 0, 10)
+    hour = tmp_path / write_range(lake, 60, 70).directory
+    for path in hour.iterdir():
+        path.unlink()
+    hour.rmdir()
+    hour.symlink_to(hour)
+    with pytest.raises(Retry, match="listing transactions"):
+        lake.blocks("transactions")
+
+
 def test_what_a_dead_writer_had_not_finished_is_swept_away_when_it_is_old(tmp_path):
     lake = Lake(str(tmp_path))
     block = write_range(lake, 0, 5)
     old, young = (tmp_path / f"{block.path}.{name}{UNFINISHED}" for name in ("old", "young"))
     old.touch()
     young.touch()
+    (tmp_path / f"{block.path}.finished-just-now{UNFINISHED}").symlink_to("nowhere")
     os.utime(old, (0, 0))
     compact(lake, "transactions")
     assert (old.exists(), young.exists()) == (False, True)
