@@ -16,7 +16,7 @@ import polars as pl
 
 from schemas.history import PART_ROWS
 from schemas.lake import Block, LakeTopic, Take
-from stream.lake import Lake
+from stream.lake import Lake, Part
 
 TARGET_ROWS = PART_ROWS
 """What a reader holds at a time."""
@@ -53,7 +53,7 @@ def compact(
     for takes in partitions.values():
         for run in runs(takes, about, target_rows, newest_too=newest_too):
             whole = merged_block(run)
-            rows = pl.concat([lake.rows(take) for take in _from_its_first(run)], how="diagonal")
+            rows = pl.concat(lake.read_parts(_of_whole_files(run)), how="diagonal")
             lake.write(whole, rows, lake.about(run[-1].block).source)  # 1
             neighbours = {take.block for take in run}
             lake.delete(neighbours)  # 2
@@ -94,6 +94,6 @@ def merged_block(run: Sequence[Take]) -> Block:
     return Block(last.topic, last.hour, last.partition, first.first, last.end)
 
 
-def _from_its_first(run: Sequence[Take]) -> list[Take]:
-    """A run with the rows of its first file that another one gives already."""
-    return [Take(run[0].block, run[0].block.first), *run[1:]]
+def _of_whole_files(run: Sequence[Take]) -> list[Part]:
+    """What to read of a run: also those rows of its first file that another one gives already."""
+    return [Part(Take(run[0].block, run[0].block.first)), *map(Part, run[1:])]

@@ -42,7 +42,7 @@ class LakeFiles:
         if urlsplit(url).password is not None:
             raise Stop(
                 "the lake's URL holds a password, which would be in logs and reports",
-                hint="give the URL without it; set credentials where fsspec looks for them: docs/lake.md, Object stores",
+                hint="leave it out, and set credentials where fsspec finds them: docs/lake.md, Object stores",
             )
         self.url = url
         protocol = url.partition("://")[0]
@@ -85,7 +85,9 @@ class LakeFiles:
         with self._translated(f"reading {name}"):
             if self._local:
                 return wanted(pl.scan_parquet(Path(self._root, name), hive_partitioning=False)).collect()
-            return wanted(pl.scan_parquet(io.BytesIO(self._fs.cat_file(f"{self._root}/{name}")))).collect()
+            # Without a range, s3fs asks for the size first: another round trip.
+            content = self._fs.cat_file(f"{self._root}/{name}", start=0)
+            return wanted(pl.scan_parquet(io.BytesIO(content))).collect()
 
     def notes(self, name: str) -> dict[str, str]:
         """What was noted in a file's footer, which is all that is read of it. Raises `Gone`."""

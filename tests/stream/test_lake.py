@@ -14,7 +14,7 @@ from kit.lake import START_HOUR, START_MS, dies_after, offsets_read, payments, t
 from kit.object_store import BUCKET
 from schemas.lake import HOUR_MS, Block
 from stream.errors import Retry, Stop
-from stream.lake import Lake
+from stream.lake import Lake, Part
 from stream.lake_compaction import compact
 from stream.lake_files import UNFINISHED
 from stream.lake_order import ORDER, in_time_order
@@ -115,10 +115,25 @@ def test_two_compactions_at_once_do_not_each_delete_what_the_other_counts_on(lak
 def test_a_block_that_is_compacted_away_while_it_is_read_is_read_from_the_other(lake):
     for first in (0, 10, 20):
         write_range(lake, first, first + 10)
-    frames = lake.read("transactions", 0, columns=["offset"])
-    first = next(frames)["offset"].to_list()
+    listed = lake.takes("transactions")[0]
     compact(lake, "transactions", newest_too=True)
-    assert first + [offset for frame in frames for offset in frame["offset"].to_list()] == list(range(30))
+    frames = lake.read_parts(map(Part, listed), ["offset"])
+    assert [frame["offset"].to_list() for frame in frames] == [list(range(n, n + 10)) for n in (0, 10, 20)]
+
+
+def test_blocks_larger_than_what_is_read_ahead_come_in_turn_as_well(lake, monkeypatch):
+    monkeypatch.setattr("stream.lake.AHEAD_BYTES", 1)
+    for first in range(0, 50, 10):
+        write_range(lake, first, first + 10)
+    assert offsets_read(lake) == list(range(50))
+
+
+def test_all_partitions_are_read_one_after_another(lake):
+    for first, partition in ((0, 2), (0, 0), (10, 0), (0, 1)):
+        write_range(lake, first, first + 10, partition)
+    frames = list(lake.read("transactions", columns=["partition", "offset"]))
+    places = [place for frame in frames for place in frame.rows()]
+    assert places == [(0, n) for n in range(20)] + [(p, n) for p in (1, 2) for n in range(10)]
 
 
 def test_a_window_of_time_finds_what_came_late(lake):
