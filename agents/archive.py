@@ -18,6 +18,7 @@ import polars as pl
 
 from agents.archive_rows import Read, read_records, to_rows
 from schemas.lake import HOUR_MS, Block, LakeTopic
+from schemas.types import LATEST_MS
 from stream.batch import Batch
 from stream.settings import BlockSettings
 
@@ -130,6 +131,7 @@ class Cutter:
         self._next[partition] = block.end
         if block.records or not block.frames:
             self._fold(partition, block)
-        hour = block.published // HOUR_MS if block.hour is None else block.hour
+        # A record that cannot be read may claim any time; no directory is named after year 30,000.
+        hour = min(block.published, LATEST_MS - 1) // HOUR_MS if block.hour is None else block.hour
         rows = pl.concat(block.frames, how="diagonal" if self.topic == "decisions" else "vertical")
         return Block(self.topic, hour, partition, block.first, block.end), rows

@@ -85,8 +85,8 @@ class Archiver:
         await self._attempt(lambda: self._write(self._cutter.due(self._clock_s())))
 
     async def flush(self) -> bool:
-        """Write all open blocks; whether that worked."""
-        return await self._attempt(lambda: self._write(self._cutter.close()))
+        """Write all open blocks; whether that worked, and nothing has to be read again."""
+        return await self._attempt(lambda: self._write(self._cutter.close())) and not self.topic.is_going_back
 
     def settle(self, timeout_s: float) -> bool:
         """Write all open blocks, for they may be another's next; False if they are busy for so long. For any thread.
@@ -106,7 +106,9 @@ class Archiver:
         return True
 
     def has_reached(self, ends: Mapping[int, Place]) -> bool:
-        """Whether every partition of `ends` is ours and was read up to there."""
+        """Whether every partition of `ends` is ours and was read up to there, and none is to be read again."""
+        if self.topic.is_going_back or not self.topic.is_ready():
+            return False
         return self.has_all(ends) and all(self._reached.get(p, -1) >= place.end for p, place in ends.items())
 
     def has_all(self, partitions: Iterable[int]) -> bool:

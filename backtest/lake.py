@@ -12,7 +12,7 @@ from models.batch import from_frame
 from models.tokens import Tokeniser
 from schemas.history import TRANSACTION_COLUMNS
 from schemas.lake import Take, gaps
-from stream.lake import Lake
+from stream.lake import Lake, Part
 
 SLAB = 20_000
 END = 1 << 62
@@ -58,8 +58,7 @@ class LakeSource:
         """See `backtest.source.Source`."""
         first, time = (position.offset, position.time) if position else (0, BEGINNING)
         stop = self.offsets.end.get(partition, END)
-        for take in self._takes[partition]:
-            rows = self.lake.rows(take, COLUMNS)
+        for rows in self.lake.read_parts(map(Part, self._takes[partition]), COLUMNS):
             fresh = rows.filter(pl.col("offset").is_between(first, stop, closed="left"))
             advance(rows.height - fresh.height)
             for frame in fresh.iter_slices(SLAB):

@@ -35,13 +35,11 @@ def scan_transactions(data: str | Path, *, start_ms: int | None = None, end_ms: 
     lake = lake_at(data)
     if lake is None:
         return history.scan_transactions(Path(data), start_ms=start_ms, end_ms=end_ms)
-    partitions = lake.partitions()
-    if not partitions:
+    if not lake.partitions():
         raise HistoryError(f"{data} holds no payments", hint="fill it with `fraudstream archive --lake`")
 
     def frames(columns: list[str]) -> Iterator[pl.DataFrame]:
-        for partition in partitions:
-            yield from lake.read("transactions", partition, columns=columns, start_ms=start_ms, end_ms=end_ms)
+        return lake.read("transactions", columns=columns, start_ms=start_ms, end_ms=end_ms)
 
     return _lazy(frames, pl.Schema(TRANSACTION_COLUMNS))
 
@@ -71,7 +69,7 @@ def scan_labels(data: str | Path) -> pl.LazyFrame:
     if lake is None:
         return history.scan_labels(Path(data))
     columns = [*LABEL_COLUMNS, "partition", "offset"]
-    frames = [frame for p in lake.partitions("labels") for frame in lake.read("labels", p, columns=columns)]
+    frames = list(lake.read("labels", columns=columns))
     if not frames:
         raise HistoryError(f"{data} holds no labels", hint="archive the topic labels too: `fraudstream archive`")
     verdicts = pl.concat(frames).sort("known_at", "partition", "offset")

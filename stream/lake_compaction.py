@@ -5,7 +5,8 @@
 3. Delete blocks that give no reader a row: leftovers of crashes, of earlier compactions too.
 
 It may die anywhere: until 2 the neighbours count or the block that covers them, by the reader's rule, with the same
-rows. Several may run at once, and beside the archiver.
+rows. Several may run at once, and beside the archiver: what is deleted is held by blocks that come before it in the
+rule's order, also by the block that it became, so that no two can delete what is only in each other's.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import polars as pl
 
 from schemas.history import PART_ROWS
 from schemas.lake import Block, LakeTopic, Take
-from stream.lake import Lake
+from stream.lake import Lake, Part
 
 TARGET_ROWS = PART_ROWS
 """What a reader holds at a time."""
@@ -52,9 +53,9 @@ def compact(
     for takes in partitions.values():
         for run in runs(takes, about, target_rows, newest_too=newest_too):
             whole = merged_block(run)
-            rows = pl.concat([lake.rows(take) for take in run], how="diagonal")
+            rows = pl.concat(lake.read_parts(_of_whole_files(run)), how="diagonal")
             lake.write(whole, rows, lake.about(run[-1].block).source)  # 1
-            neighbours = {take.block for take in run} - {whole}  # it may have been there, in part behind another
+            neighbours = {take.block for take in run}
             lake.delete(neighbours)  # 2
             kept = kept - neighbours | {whole}
             rewritten += len(rows)
@@ -88,6 +89,11 @@ def runs(
 
 
 def merged_block(run: Sequence[Take]) -> Block:
-    """The block that neighbours become."""
-    last = run[-1].block
-    return Block(last.topic, last.hour, last.partition, run[0].first, last.end)
+    """The block that neighbours become: from where the first file begins, so that it comes before all of them."""
+    first, last = run[0].block, run[-1].block
+    return Block(last.topic, last.hour, last.partition, first.first, last.end)
+
+
+def _of_whole_files(run: Sequence[Take]) -> list[Part]:
+    """What to read of a run: also those rows of its first file that another one gives already."""
+    return [Part(Take(run[0].block, run[0].block.first)), *map(Part, run[1:])]

@@ -11,8 +11,9 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import fsspec
 import polars as pl
@@ -37,7 +38,12 @@ class LakeFiles:
     """Files by their names within the lake. For any thread."""
 
     def __init__(self, url: str) -> None:
-        """Raises `Stop` where the URL's protocol is unknown or its package is missing."""
+        """Raises `Stop` where the URL's protocol is unknown, its package is missing, or it holds a password."""
+        if urlsplit(url).password is not None:
+            raise Stop(
+                "the lake's URL holds a password, which would be in logs and reports",
+                hint="leave it out, and set credentials where fsspec finds them: docs/lake.md, Object stores",
+            )
         self.url = url
         protocol = url.partition("://")[0]
         try:
@@ -54,6 +60,8 @@ class LakeFiles:
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of each file below a folder, in order of their names; none where there is no folder."""
         with self._translated(f"listing {folder}"):
+            if self._local:
+                return _local_sizes(Path(self._root), folder)
             try:
                 found = self._fs.find(f"{self._root}/{folder}", detail=True)
             except FileNotFoundError:
@@ -77,7 +85,9 @@ class LakeFiles:
         with self._translated(f"reading {name}"):
             if self._local:
                 return wanted(pl.scan_parquet(Path(self._root, name), hive_partitioning=False)).collect()
-            return wanted(pl.scan_parquet(io.BytesIO(self._fs.cat_file(f"{self._root}/{name}")))).collect()
+            # Without a range, s3fs asks for the size first: another round trip.
+            content = self._fs.cat_file(f"{self._root}/{name}", start=0)
+            return wanted(pl.scan_parquet(io.BytesIO(content))).collect()
 
     def notes(self, name: str) -> dict[str, str]:
         """What was noted in a file's footer, which is all that is read of it. Raises `Gone`."""
@@ -103,8 +113,9 @@ class LakeFiles:
             return  # a store that takes a file as a whole keeps no part of it
         with self._translated(f"sweeping {folder}"):
             for path in Path(self._root, folder).glob(f"**/*{UNFINISHED}"):
-                if time.time() - path.stat().st_mtime > STALE_S:
-                    path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # finished meanwhile
+                    if time.time() - path.stat().st_mtime > STALE_S:
+                        path.unlink()
 
     def _tail(self, name: str, count: int) -> bytes:
         return bytes(self._fs.cat_file(f"{self._root}/{name}", start=-count))
@@ -123,6 +134,22 @@ class LakeFiles:
                 f"{doing} in {self.url}: {type(error).__name__}: {error}",
                 hint="see whether the place is there, has room, and lets this program in",
             ) from error
+
+
+def _local_sizes(root: Path, folder: str) -> dict[str, int]:
+    """As `sizes`. fsspec's own listing leaves out a directory that cannot be read, without a word."""
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise error
+
+    sizes = {}
+    for directory, _, names in os.walk(root / folder, onerror=failed):
+        for name in names:
+            with suppress(FileNotFoundError):  # deleted meanwhile, or renamed once it was written
+                path = Path(directory, name)
+                sizes[path.relative_to(root).as_posix()] = path.stat().st_size
+    return dict(sorted(sizes.items()))
 
 
 def _write_whole(root: Path, name: str, content: bytes) -> None:

@@ -13,7 +13,7 @@ from kit.decisions import decisions
 from kit.records import records_of
 from schemas.codec import encode
 from schemas.label import Label
-from schemas.lake import HOUR_MS, LAYOUTS
+from schemas.lake import HOUR_MS, LAYOUTS, Block
 from schemas.transaction import Transaction
 from stream.batch import Batch
 from stream.settings import BlockSettings, SettingsError
@@ -125,6 +125,14 @@ def test_a_payment_that_claims_to_be_of_the_future_ends_no_block():
     ((block, rows),) = cut.close()
     assert rows["event_time"].to_list() == times
     assert block.hour == START_MS // HOUR_MS
+
+
+def test_a_record_that_cannot_be_read_may_claim_any_time():
+    cut = cutter()
+    assert not list(cut.add(batch_of(payments([None]), published=[2**62]), 0))
+    ((block, rows),) = cut.close()
+    assert Block.of_path(block.path) == block
+    assert rows.is_empty()
 
 
 def test_a_partition_that_was_forgotten_is_ignored_until_it_begins_again():

@@ -14,7 +14,7 @@ from kit.lake import START_HOUR, START_MS, dies_after, offsets_read, payments, t
 from kit.object_store import BUCKET
 from schemas.lake import HOUR_MS, Block
 from stream.errors import Retry, Stop
-from stream.lake import Lake
+from stream.lake import Lake, Part
 from stream.lake_compaction import compact
 from stream.lake_files import UNFINISHED
 from stream.lake_order import ORDER, in_time_order
@@ -96,13 +96,44 @@ def test_compaction_that_dies_at_any_step_changes_nothing_for_a_reader(lake):
         assert [(b.first, b.end) for b in here.blocks("transactions")] == [(0, 50), (60, 70)]
 
 
+def test_two_compactions_at_once_do_not_each_delete_what_the_other_counts_on(lake):
+    """The second one looks while the first has written its block, and deleted nothing yet."""
+    for first, end in ((0, 65), (60, 80), (62, 100), (130, 140)):
+        write_range(lake, first, end)
+    delete = lake.files.delete
+    other = Lake(lake.url)
+
+    def meanwhile(names):
+        compact(other, "transactions", target_rows=1)  # leftovers only
+        delete(names)
+
+    lake.files.delete = meanwhile
+    compact(lake, "transactions")
+    assert offsets_read(other) == [*range(100), *range(130, 140)]
+
+
 def test_a_block_that_is_compacted_away_while_it_is_read_is_read_from_the_other(lake):
     for first in (0, 10, 20):
         write_range(lake, first, first + 10)
-    frames = lake.read("transactions", 0, columns=["offset"])
-    first = next(frames)["offset"].to_list()
+    listed = lake.takes("transactions")[0]
     compact(lake, "transactions", newest_too=True)
-    assert first + [offset for frame in frames for offset in frame["offset"].to_list()] == list(range(30))
+    frames = lake.read_parts(map(Part, listed), ["offset"])
+    assert [frame["offset"].to_list() for frame in frames] == [list(range(n, n + 10)) for n in (0, 10, 20)]
+
+
+def test_blocks_larger_than_what_is_read_ahead_come_in_turn_as_well(lake, monkeypatch):
+    monkeypatch.setattr("stream.lake.AHEAD_BYTES", 1)
+    for first in range(0, 50, 10):
+        write_range(lake, first, first + 10)
+    assert offsets_read(lake) == list(range(50))
+
+
+def test_all_partitions_are_read_one_after_another(lake):
+    for first, partition in ((0, 2), (0, 0), (10, 0), (0, 1)):
+        write_range(lake, first, first + 10, partition)
+    frames = list(lake.read("transactions", columns=["partition", "offset"]))
+    places = [place for frame in frames for place in frame.rows()]
+    assert places == [(0, n) for n in range(20)] + [(p, n) for p in (1, 2) for n in range(10)]
 
 
 def test_a_window_of_time_finds_what_came_late(lake):
@@ -173,12 +204,51 @@ def test_a_store_without_the_bucket_is_told(store):
         write_range(Lake("s3://nowhere/lake"), 0, 1)
 
 
+def test_an_url_with_a_password_is_refused_and_the_password_not_told():
+    with pytest.raises(Stop, match="holds a password") as refused:
+        Lake("sftp://asha:secret@host/lake")
+    assert "secret" not in f"{refused.value} {refused.value.hint}"
+
+
+def test_a_listing_that_a_compaction_overtook_is_made_again(lake):
+    """It shows the first half as it was before, the other as it is after: the merged block is in neither."""
+    for first in range(0, 60, 10):
+        write_range(lake, first, first + 10)
+    write_range(lake, 60, 70)
+    sizes = lake.files.sizes
+    before = sizes("transactions")
+    compact(Lake(lake.url), "transactions")
+    torn = [dict([*before.items()][:3]) | dict([*sizes("transactions").items()][1:])]
+    lake.files.sizes = lambda folder: torn.pop() if torn else sizes(folder)
+    assert offsets_read(lake) == list(range(70))
+    assert not torn
+
+
+def test_offsets_that_are_missing_stay_missing(lake):
+    write_range(lake, 0, 10)
+    write_range(lake, 20, 30)
+    assert offsets_read(lake) == [*range(10), *range(20, 30)]
+
+
+def test_an_hour_that_cannot_be_read_is_told(tmp_path):
+    lake = Lake(str(tmp_path))
+    write_range(lake, 0, 10)
+    hour = tmp_path / write_range(lake, 60, 70).directory
+    for path in hour.iterdir():
+        path.unlink()
+    hour.rmdir()
+    hour.symlink_to(hour)
+    with pytest.raises(Retry, match="listing transactions"):
+        lake.blocks("transactions")
+
+
 def test_what_a_dead_writer_had_not_finished_is_swept_away_when_it_is_old(tmp_path):
     lake = Lake(str(tmp_path))
     block = write_range(lake, 0, 5)
     old, young = (tmp_path / f"{block.path}.{name}{UNFINISHED}" for name in ("old", "young"))
     old.touch()
     young.touch()
+    (tmp_path / f"{block.path}.finished-just-now{UNFINISHED}").symlink_to("nowhere")
     os.utime(old, (0, 0))
     compact(lake, "transactions")
     assert (old.exists(), young.exists()) == (False, True)
