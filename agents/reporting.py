@@ -12,6 +12,7 @@ from models.batch import PaymentBatch
 from models.catalogue import CATALOGUE_HASH
 from models.explaining import Explanation
 from models.fingerprint import fingerprints
+from models.keys import of_tokens
 from models.policy import DECIDED_BY, Decisions
 from models.scoring import Scores
 from models.summary import summarise
@@ -54,8 +55,8 @@ def alert_record(judged: Judged, i: int, why: Explanation, list_version: str, to
         transaction_id=judged.payments.ids[i],
         event_time=int(row["event_time"]),
         decided_at=judged.decided_at,
-        payer_token=judged.payments.payer_keys[i].hex(),
-        payee_token=row["payee"].tobytes().hex() + row["payee_low"].tobytes().hex(),
+        payer_token=_token(row, "payer"),
+        payee_token=_token(row, "payee"),
         amount=int(row["amount"]),
         probability=float(judged.scores.probability[i]),
         score=score,
@@ -87,6 +88,11 @@ def alert_record(judged: Judged, i: int, why: Explanation, list_version: str, to
     )
 
 
+def _token(row: np.void, name: str) -> str:
+    """In hex, as `schemas.types.Token`."""
+    return str(row[name].tobytes().hex() + row[f"{name}_low"].tobytes().hex())
+
+
 def decision_records(judged: Judged, list_version: str, topic: str) -> Iterator[tuple[int, bytes]]:
     """Source partition and record, for each partition of the batch."""
     models = judged.models
@@ -116,12 +122,10 @@ def decision_records(judged: Judged, list_version: str, topic: str) -> Iterator[
 def _columns(judged: Judged, order: NDArray[np.int64]) -> dict[str, Column]:
     """One row a payment, in this order, with the columns of `schemas.decision`."""
     payments, decisions = judged.payments, judged.decisions
-    places = order.tolist()
-    payer_keys = payments.payer_keys
     return {
         "offset": judged.offsets[order],
-        "transaction_id": Strings.of([payments.ids[i] for i in places]),
-        "payer_token": Strings.of([payer_keys[i].hex() for i in places]),
+        "transaction_id": Strings.of([payments.ids[i] for i in order.tolist()]),
+        "payer_token": Strings.hex(of_tokens(payments.tokens("payer"))[order]),
         "event_time": payments.rows["event_time"][order].astype(np.int64),
         "features_hash": fingerprints(judged.features)[order],
         "probability": judged.scores.probability[order],

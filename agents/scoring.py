@@ -22,7 +22,7 @@ from models.engine import DUPLICATE, REDO, compute
 from models.entity_risk import SEEN, assemble
 from models.entity_state import entity_keys
 from models.explaining import explain
-from models.keys import as_bytes, of_tokens
+from models.keys import of_tokens
 from models.policy import ENTITIES as LISTED
 from models.policy import SECOND_OPINION
 from models.tokens import Tokeniser
@@ -140,7 +140,7 @@ class Scoring:
         risk = assemble(dict(zip(keys, found, strict=True)), times)
         if not len(self.lists):
             return risk, None
-        return risk, np.stack([self.lists.hits(as_bytes(keys[name]), times) for name in LISTED], axis=1)
+        return risk, np.stack([self.lists.hits(keys[name], times) for name in LISTED], axis=1)
 
     def _alerts(self, outputs: Outputs, judged: Judged, flagged: NDArray[np.int64]) -> None:
         by_second = judged.decisions.decided_by[flagged] == SECOND_OPINION

@@ -2,7 +2,7 @@
 
 import threading
 from binascii import unhexlify
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.bloom import BloomFilter
 from models.entity_risk import from_records
 from models.entity_state import ENTITY_KEY_BYTES, VALUES
-from models.keys import Keys, as_keys
+from models.keys import GrowingIndex, Keys, as_keys
 from models.policy import ALLOW, BLOCK, WATCH
 from models.record_codec import RecordCodec
 from schemas.codec import decode_entity_risk, decode_list_entry
@@ -124,6 +124,7 @@ class ListTable:
     def __init__(self) -> None:
         self._entries: dict[bytes, ListEntry] = {}
         self._offsets: dict[int, int] = {}
+        self._listed = _Listed({})
 
     def next_offset(self, partition: int) -> int:
         return 0
@@ -139,7 +140,8 @@ class ListTable:
             except (DecodeError, ValueError) as error:
                 log.warning("a list entry cannot be read", error=str(error))
         self._offsets[partition] = next_offset
-        self._entries = entries  # the scoring thread sees the old lists or the new ones, never half of each
+        self._entries = entries
+        self._listed = _Listed(entries)  # the scoring thread sees the old lists or the new ones, never half of each
 
     @property
     def version(self) -> str:
@@ -149,13 +151,25 @@ class ListTable:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def hits(self, keys: Sequence[bytes], event_time: NDArray[np.float64]) -> NDArray[np.uint8]:
+    def hits(self, keys: Keys, event_time: NDArray[np.float64]) -> NDArray[np.uint8]:
         """(n,) of BLOCK, ALLOW or WATCH, 0 for an entity on no list or whose entry expired before the payment."""
+        return self._listed.hits(keys, event_time)
+
+
+class _Listed:
+    """Entries by entity, as arrays; never changed."""
+
+    def __init__(self, entries: Mapping[bytes, ListEntry]) -> None:
+        self._index = GrowingIndex(ENTITY_KEY_BYTES)
+        self._index.add(as_keys(list(entries), ENTITY_KEY_BYTES))
+        self._bits = np.array([_BITS[entry.list] for entry in entries.values()], dtype=np.uint8)
+        until = (entry.expires_at for entry in entries.values())
+        self._until = np.array([np.inf if time is None else time for time in until])
+
+    def hits(self, keys: Keys, event_time: NDArray[np.float64]) -> NDArray[np.uint8]:
+        rows = self._index.find(keys)
+        listed = np.flatnonzero(rows >= 0)
+        mine = rows[listed]
         hits = np.zeros(len(keys), dtype=np.uint8)
-        entries = self._entries
-        if entries:
-            for i, key in enumerate(keys):
-                entry = entries.get(key)
-                if entry is not None and (entry.expires_at is None or event_time[i] < entry.expires_at):
-                    hits[i] = _BITS[entry.list]
+        hits[listed] = np.where(event_time[listed] < self._until[mine], self._bits[mine], 0)
         return hits

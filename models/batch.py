@@ -6,7 +6,6 @@ that `models.payment_reader` can read are hashed where they lie, and what it lea
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -106,12 +105,6 @@ class PaymentBatch:
     def take(self, rows: NDArray[np.int64]) -> "PaymentBatch":
         """Those at these places."""
         return PaymentBatch([self.ids[i] for i in rows.tolist()], self.rows[rows])
-
-    @cached_property
-    def payer_keys(self) -> list[bytes]:
-        """Tokens of the payers, 16 bytes each: the keys of their state."""
-        keys: list[bytes] = self.tokens("payer").tolist()
-        return keys
 
     def tokens(self, name: str) -> NDArray[np.void]:
         """(n,) of 16-byte tokens of `payer`, `payee`, `device` or `sim`; zeros for none."""

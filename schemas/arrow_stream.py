@@ -24,6 +24,8 @@ PADDING = [bytes(8 - n) for n in range(8)]
 HEAD = struct.Struct("<I6HiIqhBx5H2xiIqII")
 """A flatbuffer: a Message with a RecordBatch as header, two tables, each behind its vtable, up to the first vector."""
 VERSION_5, RECORD_BATCH = 4, 3
+DIGITS = np.array([f"{value:02x}".encode() for value in range(256)])
+"""The two digits of each byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,15 @@ class Strings:
         valid = None if None not in names else np.array([name is not None for name in names])[codes]
         offsets = np.zeros(codes.size + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        return cls(offsets, b"".join([encoded[code] for code in codes.tolist()]), valid)
+        changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1  # few: most payments are judged alike
+        runs = [encoded[run[0]] * run.size for run in np.split(codes, changes) if run.size]
+        return cls(offsets, b"".join(runs), valid)
+
+    @classmethod
+    def hex(cls, values: NDArray[np.uint8]) -> "Strings":
+        """Values (n, width) of bytes, each in hexadecimal digits."""
+        count, width = values.shape
+        return cls(np.arange(count + 1, dtype=np.int64) * (2 * width), DIGITS[values].tobytes())
 
 
 Column = NDArray[np.generic] | Strings

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from agents.tables import VALUES_CODEC, ListTable, RiskTable
-from models.entity_state import VALUES, entity_keys
-from models.keys import as_bytes
+from models.entity_state import ENTITY_KEY_BYTES, VALUES, entity_keys
+from models.keys import as_bytes, as_keys
 from models.policy import ALLOW, BLOCK
 from models.record_codec import RecordCodec
 from schemas.codec import encode
@@ -121,7 +121,7 @@ def entry(name: str, token: bytes = ONE, kind: str = "account", **fields):
 
 
 def hits(lists: ListTable, *keys: bytes, at: float = NOON) -> list[int]:
-    return lists.hits(list(keys), np.full(len(keys), at)).tolist()
+    return lists.hits(as_keys(keys, ENTITY_KEY_BYTES), np.full(len(keys), at)).tolist()
 
 
 def test_an_entity_is_on_the_list_that_it_was_put_on_last():

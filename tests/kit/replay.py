@@ -158,7 +158,7 @@ class Replay:
                 "partition": np.full(mine.size, partition, dtype=np.int32),
                 "offset": offsets[mine],
                 "transaction_id": [payments.ids[i] for i in mine.tolist()],
-                "payer_token": [payments.payer_keys[i].hex() for i in mine.tolist()],
+                "payer_token": [token.hex() for token in payments.tokens("payer")[mine].tolist()],
                 "features_hash": fingerprints(features[mine]),
                 "probability": scores.probability,
                 "score": scores.score,

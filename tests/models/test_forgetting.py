@@ -38,6 +38,6 @@ def test_features_and_records_are_the_same_with_and_without_collection(payments)
     kept, collected = GrowingArena(PAYER), GrowingArena(PAYER)
     judged(first, kept)
     assert judged(second, kept) == judged(second, collected)
-    keys = sorted(set(second.payer_keys))
+    keys = sorted(set(second.tokens("payer").tolist()))
     records = [PAYER_CODEC.encode(arena.records, arena.rows(as_keys(keys))) for arena in (kept, collected)]
     assert records[0] == records[1]

@@ -38,11 +38,13 @@ def test_any_rows_of_any_columns_come_back(table, data):
         for number, kind in enumerate(TYPES)
     }
     coded = Strings.coded(NAMES, np.array(codes, dtype=np.uint8))
-    columns: dict[str, Column] = {"text": Strings.of(texts), "name": coded, **numbers}
+    tokens = np.frombuffer(noise, dtype="u1").reshape(-1, 8)
+    columns: dict[str, Column] = {"text": Strings.of(texts), "name": coded, "token": Strings.hex(tokens), **numbers}
     expected = pl.DataFrame(
         {
             "text": pl.Series(texts, dtype=pl.String),
             "name": pl.Series([NAMES[code] for code in codes], dtype=pl.String),
+            "token": pl.Series([token.tobytes().hex() for token in tokens], dtype=pl.String),
             **numbers,
         }
     )
