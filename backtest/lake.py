@@ -12,7 +12,7 @@ from models.batch import from_frame
 from models.tokens import Tokeniser
 from schemas.history import TRANSACTION_COLUMNS
 from schemas.lake import Take, gaps
-from stream.lake import Lake, Part
+from stream.lake import About, Lake, Part
 
 SLAB = 20_000
 END = 1 << 62
@@ -30,17 +30,21 @@ class LakeSource:
     offsets: Offsets
 
     def __post_init__(self) -> None:
-        takes: dict[int, list[Take]] = {}
+        found: dict[int, list[tuple[Take, About]]] = {}
         every: dict[int, list[Take]] = {}
-        self.total = 0
+        until = None if self.window.as_published else self.window.end
         for take, about in self.lake.takes_with_about("transactions"):
             partition = take.block.partition
             every.setdefault(partition, []).append(take)
             asked = self.offsets.asked(partition)
             wanted = take.end > asked and take.first < self.offsets.end.get(partition, END)
-            if wanted and about.within(self.window.read_from, self.window.end):
-                takes.setdefault(partition, []).append(replace(take, first=max(take.first, asked)))
-                self.total += about.rows
+            if wanted and about.within(self.window.read_from, until):
+                found.setdefault(partition, []).append((replace(take, first=max(take.first, asked)), about))
+        for mine in found.values():
+            while mine and not mine[-1][1].within(None, self.window.end):
+                mine.pop()
+        takes = {partition: [take for take, _ in mine] for partition, mine in found.items() if mine}
+        self.total = sum(about.rows for mine in found.values() for _, about in mine)
         self._takes, self._every = takes, every
         self.partitions = tuple(takes)
         self.unreadable = 0

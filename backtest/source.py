@@ -27,6 +27,8 @@ class Window:
     end: int | None = None
     warm_up_ms: int | None = None
     """Earlier payments that become the payers' past; None: all there are."""
+    as_published: bool = False
+    """Later payments that were published before one of the window pass too: live they were its payer's past."""
 
     @property
     def read_from(self) -> int | None:
@@ -36,9 +38,16 @@ class Window:
         return self.start - self.warm_up_ms
 
     def wants(self, times: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these event times lie in the window or in its warm-up."""
-        start = BEGINNING if self.read_from is None else self.read_from
-        return (times >= start) & (times < (-BEGINNING if self.end is None else self.end))
+        """Which of these event times pass: those of the window, of its warm-up, and `as_published` later ones."""
+        return _between(times, self.read_from, None if self.as_published else self.end)
+
+    def holds(self, times: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these event times lie in the window itself."""
+        return _between(times, self.start, self.end)
+
+
+def _between(times: NDArray[np.int64], start: int | None, end: int | None) -> NDArray[np.bool_]:
+    return (times >= (BEGINNING if start is None else start)) & (times < (-BEGINNING if end is None else end))
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ class Verifier:
                 features, status = passage.step_given(slab.batch, risk_of(live))
                 live, replayed = self._in_shadow(live, self._decided_now(live, features, status), features)
                 why = reasons(live, replayed, self.seats, policies, whole=whole)
-                inside = pl.Series(event_times(slab.batch.rows) >= (self.window.start or 0))
+                inside = pl.Series(self.window.holds(event_times(slab.batch.rows)))
                 yield live.filter(inside), replayed.filter(inside), why.filter(inside)
 
     def _decided_now(self, live: pl.DataFrame, features: Matrix, status: NDArray[np.uint8]) -> pl.DataFrame:

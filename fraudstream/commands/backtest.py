@@ -106,6 +106,7 @@ def backtest(
         epoch_ms(start) if start else None,
         epoch_ms(end) if end else None,
         duration_ms(warm_up) if warm_up else None,
+        as_published=verify,
     )
     if window.start is None and window.warm_up_ms is not None:
         raise UserError("--warm-up is the time before --from, which is not given", hint="give --from")

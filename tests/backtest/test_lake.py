@@ -9,7 +9,8 @@ from backtest.differences import SAME
 from backtest.lake import LakeSource
 from backtest.result import SCORES
 from backtest.source import Offsets, Window
-from kit.lake import START_MS, topic_of, write_range
+from kit.lake import START_HOUR, START_MS, payments, topic_of, write_range
+from schemas.lake import Block
 from stream.lake import Lake
 
 
@@ -42,6 +43,20 @@ def test_window_and_offsets_bound_it(tmp_path, tokeniser):
     assert bounded.total == 50  # of the one block that holds them
     assert not bounded.whole(0)
     assert LakeSource(lake, tokeniser, Window(), Offsets(known={0: 70})).whole(0)
+
+
+def test_as_published_what_came_before_a_late_payment_passes_too(tmp_path, tokeniser):
+    lake = Lake(str(tmp_path))
+    for first, minutes in ((0, range(10)), (10, range(50, 60)), (20, range(10, 20)), (30, range(60, 70))):
+        block = Block("transactions", START_HOUR, 0, first, first + 10)
+        lake.write(block, payments([START_MS + minute * 60_000 for minute in minutes], 0, first))
+    end = START_MS + 20 * 60_000
+    assert ids(LakeSource(lake, tokeniser, Window(end=end), Offsets()))[0] == [
+        f"t0-{k}" for k in (*range(10), *range(20, 30))
+    ]
+    source = LakeSource(lake, tokeniser, Window(end=end, as_published=True), Offsets())
+    assert ids(source)[0] == [f"t0-{k}" for k in range(30)]
+    assert source.total == 30
 
 
 def test_what_the_lake_does_not_have_is_told(tmp_path, tokeniser):

@@ -214,6 +214,19 @@ def test_a_live_run_with_deaths_comes_out_again_bit_for_bit(bank, world, command
 
 @pytest.mark.broker
 @pytest.mark.slow
+def test_a_payment_after_the_window_is_the_past_of_a_late_one_in_it(bank, world, command, tmp_path):
+    for first, end in ((0, 2_000), (4_000, 6_000), (2_000, 4_000)):
+        bank.publish(world.payments[first:end])
+    bank.worker()
+    bank.finish()
+    bank.stop()
+    code, found, said = verified(command, bank, tmp_path / "out", "--to", world.payments["event_time"][4_000])
+    assert code == 0, said
+    assert found["reasons"] == {differences.SAME: 4_000}
+
+
+@pytest.mark.broker
+@pytest.mark.slow
 def test_models_and_lists_that_changed_and_a_past_that_is_gone(bank, world, candidate, command, tmp_path):
     payee = world.payments["payee"].mode()[0]
     servers = ("--bootstrap-servers", bank.bootstrap_servers, "--topic-prefix", f"{bank.name}.")
