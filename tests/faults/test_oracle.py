@@ -4,14 +4,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from confluent_kafka import Producer
 from rocksdict import Options, Rdict
 
 from kit.bank import Bank
-from kit.oracle import audit, judge
+from kit.oracle import audit, judge, told_amiss
 from kit.readback import Found, State, messages, read
+from schemas.entity_activity import ACTIVITY, FIRST_TIME, LAYERED, OUTFLOW
 from stream.librdkafka import admin
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -206,6 +208,21 @@ def test_without_exactly_once_only_repeats_under_the_same_id_are_forgiven(bank, 
     plant, (_, doubled, _), _ = PLANTED[what]
     findings = judge(bank, plant(clean), exactly_once=False)
     assert findings.clean == (doubled > 0), findings
+
+
+def test_what_follows_from_entity_risk_may_differ_where_payments_are_judged_again():
+    due = np.zeros(4, dtype=ACTIVITY)
+    due["amount"], due["flags"] = range(4), (FIRST_TIME | LAYERED, OUTFLOW, FIRST_TIME, 0)
+    told = due[[0, 2, 3]]
+    told["flags"][0] = FIRST_TIME
+    assert list(told_amiss(due, told, exactly_once=True)) == [
+        "2 rows of entity activity are missing",
+        "1 rows of entity activity are told too often",
+    ]
+    assert not list(told_amiss(due, told, exactly_once=False))
+    assert list(told_amiss(due, told[:2], exactly_once=False)) == ["1 rows of entity activity are missing"]
+    told["flags"][1] = 0
+    assert list(told_amiss(due, told, exactly_once=False)) == ["1 rows of entity activity are missing"]
 
 
 def test_a_byte_changed_in_rocksdb_is_seen(bank):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from backtest.decided import risk_of
 from kit.bank import Bank
-from kit.readback import STATE, Found, counted, messages
+from kit.readback import STATE, Found, messages
 from models import entity_state
 from models.activity import activity_of
 from models.arena import GrowingArena
@@ -61,9 +61,9 @@ class Expected:
     """Every record that cannot: `BAD`."""
     payers: pl.DataFrame
     """Their records: `kit.readback.STATE`."""
-    activity: pl.DataFrame
-    """What the payments say about entities. row, count."""
-    told: pl.DataFrame
+    activity: NDArray[np.void]
+    """What the payments say about entities: rows of ACTIVITY."""
+    told: NDArray[np.void]
     """The same of the activity that was committed, without verdicts."""
     entities: pl.DataFrame
     """Where the record of each is in `entity_records`: `ENTITIES`."""
@@ -114,7 +114,7 @@ class Replay:
             judged=judged,
             bad=pl.DataFrame(self._bad, schema=BAD, orient="row"),
             payers=pl.concat([pl.DataFrame(schema=STATE), *map(self._records_of, self._payers)]),
-            activity=counted(np.concatenate(self._activity)),
+            activity=np.concatenate(self._activity),
             told=told,
             entities=entities,
             entity_records=records,
@@ -185,7 +185,7 @@ class Replay:
         columns = {"partition": np.full(len(keys), partition, dtype=np.int32), "key": keys, "value": values}
         return pl.DataFrame(columns, schema=STATE)
 
-    def _entities(self) -> tuple[pl.DataFrame, pl.DataFrame, NDArray[np.void]]:
+    def _entities(self) -> tuple[NDArray[np.void], pl.DataFrame, NDArray[np.void]]:
         """What was told, and the records that follow from it, as the entities agent keeps them."""
         arenas: dict[int, GrowingArena] = {}
         told = [np.zeros(0, dtype=ACTIVITY)]
@@ -207,7 +207,7 @@ class Replay:
             records.append(arena.records[: len(arena)])
             known += len(arena)
         return (
-            counted(np.concatenate(told)),
+            np.concatenate(told),
             pl.concat([pl.DataFrame(schema=ENTITIES), *frames]),
             np.concatenate(records),
         )
